@@ -1,0 +1,54 @@
+# authz: a PostgreSQL extension, built the PGXS way.
+#
+#   make                    build (WERROR=1 makes warnings errors)
+#   make install            install into the server of $(PG_CONFIG)
+#   make installcheck       test against a running server
+#   make demo, make check   all of it, on a cluster of their own
+
+EXTENSION = authz
+EXTVERSION = 0.1.0
+
+MODULE_big = authz
+OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c) $(wildcard src/cedar/*.c)))
+
+# The install script is these parts, in this order.
+SQL_PARTS = prolog entity cedar policy check token http
+SQL_FILES = $(patsubst %,sql/%.sql,$(SQL_PARTS))
+DATA_built = $(EXTENSION)--$(EXTVERSION).sql
+
+REGRESS = cedar entity policy check token
+REGRESS_OPTS = --inputdir=test --load-extension=authz
+
+ISOLATION = policy_commit policy_rollback policy_savepoint policy_levels \
+	policy_statement policy_writers entity_snapshot
+ISOLATION_OPTS = --inputdir=test/isolation --load-extension=authz
+
+EXTRA_CLEAN = results output_iso regression.diffs regression.out tmp_check
+
+PG_CFLAGS = -std=gnu11 -fvisibility=hidden -Wextra -Wno-unused-parameter \
+	-Wno-sign-compare -Wno-missing-field-initializers \
+	-Wno-declaration-after-statement
+ifdef WERROR
+PG_CFLAGS += -Werror
+endif
+
+# `make check` and `make demo` bring their own cluster; PGXS has a `check` of
+# its own that only says no, so it stays out of the way.
+ifneq (,$(filter check demo,$(MAKECMDGOALS)))
+.PHONY: check demo
+check demo:
+	scripts/$@
+else
+
+PG_CONFIG ?= pg_config
+PGXS := $(shell $(PG_CONFIG) --pgxs)
+include $(PGXS)
+
+$(DATA_built): $(SQL_FILES) Makefile
+	cat $(SQL_FILES) > $@.tmp
+	mv $@.tmp $@
+
+# PGXS tracks no headers; any of them rebuilds all.
+$(OBJS): $(wildcard src/*.h src/cedar/*.h)
+
+endif

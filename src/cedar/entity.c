@@ -1,0 +1,695 @@
+/*-------------------------------------------------------------------------
+ *
+ * entity.c
+ *	  Entities, values and requests from JSON, and the hierarchy.
+ *
+ * The JSON forms are the reference's: `__entity` and `__extn` escapes, uids as
+ * {"type", "id"}.  Where its reader lets something pass (further members of
+ * an entity or of an escape), so does this one.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "internal.h"
+
+#define TRY(call) \
+	do { \
+		CedarCode	try_ = (call); \
+		if (CEDAR_UNLIKELY(try_ != CEDAR_OK)) \
+			return try_; \
+	} while (0)
+
+struct CedarEntities
+{
+	CedarArena *arena;
+	uint32_t	n;
+	uint32_t	cap;			/* of table: power of two, or 0 */
+	CedarEntity **table;
+};
+
+/* ----------------------------------------------------------------- values */
+
+/* Give an error of the value's own the value's position. */
+static CedarCode
+at(const CedarJson *j, CedarError *err)
+{
+	if (err->code != CEDAR_ERR_NOMEM)
+	{
+		err->has_position = true;
+		err->offset = j->offset;
+		err->length = j->length;
+	}
+	return err->code;
+}
+
+/* The object's only member, when its key is this. */
+static const CedarJson *
+sole_member(const CedarJson *j, const char *key)
+{
+	return j->type == CEDAR_JSON_OBJECT && j->n == 1 ? cedar_json_get(j, key) : NULL;
+}
+
+/* Does the object have string members of both names? */
+static bool
+type_and_id(const CedarJson *j, const CedarStr **type, const CedarStr **id)
+{
+	const CedarJson *t = cedar_json_get(j, "type");
+	const CedarJson *i = cedar_json_get(j, "id");
+
+	if (t == NULL || i == NULL || t->type != CEDAR_JSON_STRING ||
+		i->type != CEDAR_JSON_STRING)
+		return false;
+	*type = t->u.str;
+	*id = i->u.str;
+	return true;
+}
+
+static CedarCode
+make_uid(CedarArena *arena, const CedarJson *j, const CedarStr *type,
+		 const CedarStr *id, const CedarUid **uid, CedarError *err)
+{
+	if (cedar_uid_make(arena, type->bytes, type->len, id->bytes, id->len, uid,
+					   err) != CEDAR_OK)
+		return at(j, err);
+	return CEDAR_OK;
+}
+
+static CedarCode read_value(CedarArena *arena, const CedarJson *j, CedarValue *v,
+							CedarError *err);
+
+static CedarCode
+read_values(CedarArena *arena, const CedarJson *j, CedarValue **values, CedarError *err)
+{
+	*values = cedar_arena_alloc(arena, j->n * sizeof(CedarValue));
+	if (*values == NULL)
+		return cedar_nomem(err);
+	for (uint32_t i = 0; i < j->n; i++)
+		TRY(read_value(arena, &j->u.elems[i], &(*values)[i], err));
+	return CEDAR_OK;
+}
+
+/* A JSON object as it is, whatever its keys. */
+static CedarCode
+read_record(CedarArena *arena, const CedarJson *j, const CedarRecord **rec, CedarError *err)
+{
+	CedarPair  *pairs = cedar_arena_alloc(arena, j->n * sizeof(CedarPair));
+
+	if (pairs == NULL)
+		return cedar_nomem(err);
+	for (uint32_t i = 0; i < j->n; i++)
+	{
+		pairs[i].key = j->u.members[i].key;
+		TRY(read_value(arena, &j->u.members[i].value, &pairs[i].value, err));
+	}
+	*rec = cedar_record_make(arena, pairs, j->n, NULL);
+	return *rec == NULL ? cedar_nomem(err) : CEDAR_OK;
+}
+
+static CedarCode
+read_extension(CedarArena *arena, const CedarJson *j, const CedarStr *name,
+			   const CedarJson *args, bool many, CedarValue *v, CedarError *err)
+{
+	int			fn = cedar_fn_lookup(name->bytes, name->len);
+	CedarValue	one;
+	CedarValue *values = &one;
+	uint32_t	n = 1;
+	CedarCode	code;
+
+	if (fn < 0)
+	{
+		cedar_fail_at(err, CEDAR_ERR_ENTITY, j->offset, j->length,
+					  "there is no extension function \"%.*s\"",
+					  CEDAR_EXCERPT(name->bytes, name->len));
+		return cedar_hint(err, "The constructors are ip, decimal, datetime and duration.");
+	}
+	if (many)
+	{
+		TRY(read_values(arena, args, &values, err));
+		n = args->n;
+	}
+	else
+		TRY(read_value(arena, args, &one, err));
+	code = cedar_fn_call(arena, (CedarFn) fn, values, n, v, err);
+	if (code != CEDAR_OK)
+	{
+		if (code != CEDAR_ERR_NOMEM)
+			err->code = CEDAR_ERR_ENTITY;
+		return at(j, err);
+	}
+	return CEDAR_OK;
+}
+
+/* Depth is bounded by the JSON reader's. */
+static CedarCode
+read_value(CedarArena *arena, const CedarJson *j, CedarValue *v, CedarError *err)
+{
+	const CedarJson *inner;
+	const CedarStr *type,
+			   *id;
+	CedarValue *values;
+	const CedarSet *set;
+	const CedarRecord *rec;
+	const CedarUid *uid;
+
+	switch ((CedarJsonType) j->type)
+	{
+		case CEDAR_JSON_FALSE:
+		case CEDAR_JSON_TRUE:
+			*v = cedar_value_scalar(CEDAR_BOOL, j->type == CEDAR_JSON_TRUE);
+			return CEDAR_OK;
+		case CEDAR_JSON_INT:
+			*v = cedar_value_scalar(CEDAR_LONG, j->u.i);
+			return CEDAR_OK;
+		case CEDAR_JSON_STRING:
+			*v = cedar_value_str(j->u.str);
+			return CEDAR_OK;
+		case CEDAR_JSON_NULL:
+			cedar_fail_at(err, CEDAR_ERR_ENTITY, j->offset, j->length,
+						  "null is not a Cedar value");
+			return cedar_hint(err, "Leave an attribute that has no value out.");
+		case CEDAR_JSON_NUMBER:
+			cedar_fail_at(err, CEDAR_ERR_ENTITY, j->offset, j->length,
+						  "a number must be a 64-bit integer");
+			return cedar_hint(err, "Write a decimal as {\"__extn\": {\"fn\": \"decimal\", \"arg\": \"1.5\"}}.");
+		case CEDAR_JSON_ARRAY:
+			TRY(read_values(arena, j, &values, err));
+			set = cedar_set_make(arena, values, j->n);
+			if (set == NULL)
+				return cedar_nomem(err);
+			*v = cedar_value_set(set);
+			return CEDAR_OK;
+		case CEDAR_JSON_OBJECT:
+			break;
+	}
+	if ((inner = sole_member(j, "__entity")) != NULL && type_and_id(inner, &type, &id))
+	{
+		TRY(make_uid(arena, inner, type, id, &uid, err));
+		*v = cedar_value_uid(uid);
+		return CEDAR_OK;
+	}
+	if ((inner = sole_member(j, "__extn")) != NULL)
+	{
+		const CedarJson *fn = cedar_json_get(inner, "fn");
+		const CedarJson *arg = cedar_json_get(inner, "arg");
+		const CedarJson *args = cedar_json_get(inner, "args");
+
+		if (fn != NULL && fn->type == CEDAR_JSON_STRING)
+		{
+			if (arg != NULL)
+				return read_extension(arena, inner, fn->u.str, arg, false, v, err);
+			if (args != NULL && args->type == CEDAR_JSON_ARRAY)
+				return read_extension(arena, inner, fn->u.str, args, true, v, err);
+		}
+	}
+	if ((inner = sole_member(j, "__expr")) != NULL && inner->type == CEDAR_JSON_STRING)
+	{
+		cedar_fail_at(err, CEDAR_ERR_ENTITY, j->offset, j->length,
+					  "the __expr escape is no longer supported");
+		return cedar_hint(err, "Use __entity or __extn.");
+	}
+	TRY(read_record(arena, j, &rec, err));
+	*v = cedar_value_rec(rec);
+	return CEDAR_OK;
+}
+
+/* --------------------------------------------------------------- entities */
+
+/* A uid as entities and parents have it. */
+static CedarCode
+read_uid(CedarArena *arena, const CedarJson *j, const char *what,
+		 const CedarUid **uid, CedarError *err)
+{
+	const CedarStr *type,
+			   *id;
+	const CedarJson *inner = cedar_json_get(j, "__entity");
+	const CedarJson *expr = cedar_json_get(j, "__expr");
+
+	if (expr != NULL && expr->type == CEDAR_JSON_STRING)
+		return cedar_fail_at(err, CEDAR_ERR_ENTITY, j->offset, j->length,
+							 "the __expr escape is no longer supported");
+	if (inner != NULL && type_and_id(inner, &type, &id))
+		return make_uid(arena, inner, type, id, uid, err);
+	if (type_and_id(j, &type, &id))
+		return make_uid(arena, j, type, id, uid, err);
+	cedar_fail_at(err, CEDAR_ERR_ENTITY, j->offset, j->length, "%s is not an entity uid", what);
+	return cedar_hint(err, "Write {\"type\": \"User\", \"id\": \"alice\"}.");
+}
+
+static CedarCode
+check_action_parent(const CedarUid *uid, const CedarUid *parent, CedarError *err)
+{
+	if (cedar_uid_is_action(uid) && !cedar_uid_is_action(parent))
+		return cedar_fail(err, CEDAR_ERR_ENTITY,
+						  "an action's parent must be an action");
+	return CEDAR_OK;
+}
+
+static CedarCode
+member(const CedarJson *j, const char *key, CedarJsonType type, const char *type_name,
+	   bool required, const CedarJson **out, CedarError *err)
+{
+	*out = cedar_json_get(j, key);
+	if (*out == NULL)
+	{
+		if (!required)
+			return CEDAR_OK;
+		return cedar_fail_at(err, CEDAR_ERR_ENTITY, j->offset, j->length,
+							 "entity has no \"%s\"", key);
+	}
+	if ((*out)->type != type)
+		return cedar_fail_at(err, CEDAR_ERR_ENTITY, (*out)->offset, (*out)->length,
+							 "\"%s\" of an entity must be %s", key, type_name);
+	return CEDAR_OK;
+}
+
+static CedarCode
+read_entity(CedarArena *arena, const CedarJson *j, CedarEntity *e, CedarError *err)
+{
+	const CedarJson *uid,
+			   *attrs,
+			   *parents,
+			   *tags;
+	const CedarUid **list;
+
+	if (j->type != CEDAR_JSON_OBJECT)
+		return cedar_fail_at(err, CEDAR_ERR_ENTITY, j->offset, j->length,
+							 "an entity must be an object with uid, attrs and parents");
+	uid = cedar_json_get(j, "uid");
+	if (uid == NULL)
+		return cedar_fail_at(err, CEDAR_ERR_ENTITY, j->offset, j->length,
+							 "entity has no \"uid\"");
+	TRY(read_uid(arena, uid, "\"uid\"", &e->uid, err));
+	TRY(member(j, "attrs", CEDAR_JSON_OBJECT, "an object", true, &attrs, err));
+	TRY(member(j, "parents", CEDAR_JSON_ARRAY, "an array", true, &parents, err));
+	TRY(member(j, "tags", CEDAR_JSON_OBJECT, "an object", false, &tags, err));
+	TRY(read_record(arena, attrs, &e->attrs, err));
+	e->tags = NULL;
+	if (tags != NULL)
+		TRY(read_record(arena, tags, &e->tags, err));
+	list = cedar_arena_alloc(arena, parents->n * sizeof(CedarUid *));
+	if (list == NULL)
+		return cedar_nomem(err);
+	for (uint32_t i = 0; i < parents->n; i++)
+	{
+		TRY(read_uid(arena, &parents->u.elems[i], "a parent", &list[i], err));
+		if (check_action_parent(e->uid, list[i], err) != CEDAR_OK)
+			return at(&parents->u.elems[i], err);
+	}
+	e->n_parents = parents->n;
+	e->parents = list;
+	e->ancestors = NULL;
+	return CEDAR_OK;
+}
+
+static CedarEntity **
+probe(const CedarEntities *es, const CedarUid *uid)
+{
+	uint32_t	h = uid->hash & (es->cap - 1);
+
+	while (es->table[h] != NULL && !cedar_uid_equal(es->table[h]->uid, uid))
+		h = (h + 1) & (es->cap - 1);
+	return &es->table[h];
+}
+
+static bool
+record_equal(const CedarRecord *a, const CedarRecord *b)
+{
+	CedarValue	x,
+				y;
+
+	/* no tags and empty tags are the same */
+	if (a == NULL || a->n == 0 || b == NULL || b->n == 0)
+		return (a == NULL || a->n == 0) && (b == NULL || b->n == 0);
+	x = cedar_value_rec(a);
+	y = cedar_value_rec(b);
+	return cedar_value_equal(&x, &y);
+}
+
+/* Are all parents of a among those of b? */
+static bool
+parents_within(const CedarEntity *a, const CedarEntity *b, CedarUidSet *scratch,
+			   CedarArena *arena, bool *result)
+{
+	bool		added;
+
+	memset(scratch, 0, sizeof(*scratch));
+	for (uint32_t i = 0; i < b->n_parents; i++)
+		if (cedar_uidset_add(arena, scratch, b->parents[i], &added) != CEDAR_OK)
+			return false;
+	*result = true;
+	for (uint32_t i = 0; i < a->n_parents; i++)
+		if (!cedar_uidset_has(scratch, a->parents[i]))
+			*result = false;
+	return true;
+}
+
+static CedarCode
+entity_equal(CedarArena *arena, const CedarEntity *a, const CedarEntity *b,
+			 bool *result, CedarError *err)
+{
+	CedarUidSet scratch;
+
+	*result = record_equal(a->attrs, b->attrs) && record_equal(a->tags, b->tags);
+	if (*result && !parents_within(a, b, &scratch, arena, result))
+		return cedar_nomem(err);
+	if (*result && !parents_within(b, a, &scratch, arena, result))
+		return cedar_nomem(err);
+	return CEDAR_OK;
+}
+
+static CedarCode
+find_in_memory(void *userdata, const CedarUid *uid, CedarEntity **entity, CedarError *err)
+{
+	const CedarEntities *es = userdata;
+
+	(void) err;
+	*entity = es->n == 0 ? NULL : *probe(es, uid);
+	return CEDAR_OK;
+}
+
+CedarEntitySource
+cedar_entities_source(CedarEntities *entities)
+{
+	CedarEntitySource s;
+
+	s.find = find_in_memory;
+	s.userdata = entities;
+	s.arena = entities->arena;
+	return s;
+}
+
+static CedarCode check_cycles(CedarEntities *es, CedarError *err);
+
+CedarCode
+cedar_entities_from_json(CedarArena *arena, const char *text, size_t len,
+						 CedarEntities **entities, CedarError *err)
+{
+	CedarJson	j;
+	CedarEntities *es;
+
+	TRY(cedar_json_parse(arena, text, len, &j, err));
+	if (j.type != CEDAR_JSON_ARRAY)
+	{
+		cedar_fail_at(err, CEDAR_ERR_ENTITY, j.offset, j.length,
+					  "entities must be an array");
+		return cedar_hint(err, "Write [{\"uid\": {\"type\": …, \"id\": …}, \"attrs\": {}, \"parents\": []}, …].");
+	}
+	es = cedar_arena_zalloc(arena, sizeof(CedarEntities));
+	if (es == NULL)
+		return cedar_nomem(err);
+	es->arena = arena;
+	es->cap = 16;
+	while (es->cap / 2 < j.n)
+		es->cap *= 2;
+	es->table = cedar_arena_zalloc(arena, es->cap * sizeof(CedarEntity *));
+	if (es->table == NULL)
+		return cedar_nomem(err);
+	for (uint32_t i = 0; i < j.n; i++)
+	{
+		CedarEntity *e = cedar_arena_alloc(arena, sizeof(CedarEntity));
+		CedarEntity **slot;
+		bool		same;
+
+		if (e == NULL)
+			return cedar_nomem(err);
+		TRY(read_entity(arena, &j.u.elems[i], e, err));
+		slot = probe(es, e->uid);
+		if (*slot == NULL)
+		{
+			*slot = e;
+			es->n++;
+			continue;
+		}
+		TRY(entity_equal(arena, *slot, e, &same, err));
+		if (!same)
+		{
+			CedarValue	v = cedar_value_uid(e->uid);
+			char		buf[160];
+
+			return cedar_fail_at(err, CEDAR_ERR_DUPLICATE, j.u.elems[i].offset,
+								 j.u.elems[i].length, "two different entries for %s",
+								 cedar_value_describe(&v, buf, sizeof(buf)));
+		}
+	}
+	TRY(check_cycles(es, err));
+	*entities = es;
+	return CEDAR_OK;
+}
+
+CedarCode
+cedar_entity_build(CedarArena *arena, const CedarUid *uid, const char *attrs,
+				   size_t attrs_len, const char *tags, size_t tags_len,
+				   const CedarUid *const *parents, uint32_t n_parents,
+				   CedarEntity **entity, const char **fault, CedarError *err)
+{
+	CedarEntity *e = cedar_arena_zalloc(arena, sizeof(CedarEntity));
+	CedarJson	j;
+
+	*fault = "attrs";
+	if (e == NULL)
+		return cedar_nomem(err);
+	e->uid = uid;
+	TRY(cedar_json_parse(arena, attrs, attrs_len, &j, err));
+	if (j.type != CEDAR_JSON_OBJECT)
+		return cedar_fail_at(err, CEDAR_ERR_ENTITY, j.offset, j.length,
+							 "attributes must be a JSON object");
+	TRY(read_record(arena, &j, &e->attrs, err));
+	if (tags != NULL)
+	{
+		*fault = "tags";
+		TRY(cedar_json_parse(arena, tags, tags_len, &j, err));
+		if (j.type != CEDAR_JSON_OBJECT)
+			return cedar_fail_at(err, CEDAR_ERR_ENTITY, j.offset, j.length,
+								 "tags must be a JSON object");
+		TRY(read_record(arena, &j, &e->tags, err));
+	}
+	*fault = "parents";
+	for (uint32_t i = 0; i < n_parents; i++)
+		TRY(check_action_parent(uid, parents[i], err));
+	e->parents = parents;
+	e->n_parents = n_parents;
+	*entity = e;
+	return CEDAR_OK;
+}
+
+/* -------------------------------------------------------------- hierarchy */
+
+typedef struct Frame
+{
+	CedarEntity *entity;
+	uint32_t	next;			/* parent to look at next */
+} Frame;
+
+static CedarCode
+cycle(CedarError *err, const CedarUid *uid)
+{
+	CedarValue	v = cedar_value_uid(uid);
+	char		buf[160];
+
+	cedar_fail(err, CEDAR_ERR_CYCLE, "%s is its own ancestor",
+			   cedar_value_describe(&v, buf, sizeof(buf)));
+	return cedar_hint(err, "Parents must not form a cycle; remove one of them.");
+}
+
+/*
+ * Walk up from e, depth first.  `done` holds what was left behind, `open` what
+ * is on the way: meeting an open one is a cycle.  A parent that is not in the
+ * store is an ancestor all the same.
+ */
+static CedarCode
+walk_up(const CedarEntitySource *source, CedarEntity *e, CedarUidSet *done,
+		CedarUidSet *open, CedarError *err)
+{
+	CedarArena *arena = source->arena;
+	void	   *stack = NULL;
+	uint32_t	cap = 0;
+	uint32_t	n = 1;
+	bool		added;
+
+	if (!cedar_grow(arena, &stack, &cap, 1, sizeof(Frame)))
+		return cedar_nomem(err);
+	((Frame *) stack)[0] = (Frame) {e, 0};
+	if (cedar_uidset_add(arena, open, e->uid, &added) != CEDAR_OK)
+		return cedar_nomem(err);
+	while (n > 0)
+	{
+		Frame	   *f = &((Frame *) stack)[n - 1];
+		const CedarUid *uid;
+		CedarEntity *parent;
+
+		if (f->next == f->entity->n_parents)
+		{
+			/* done, unless it is where the walk began: that is no ancestor */
+			if (--n > 0)
+			{
+				if (cedar_uidset_add(arena, done, f->entity->uid, &added) != CEDAR_OK)
+					return cedar_nomem(err);
+			}
+			continue;
+		}
+		uid = f->entity->parents[f->next++];
+		if (cedar_uidset_has(done, uid))
+			continue;
+		if (cedar_uidset_has(open, uid))
+			return cycle(err, uid);
+		cedar_arena_check_interrupt(arena);
+		TRY(source->find(source->userdata, uid, &parent, err));
+		if (parent == NULL || parent->n_parents == 0)
+		{
+			if (cedar_uidset_add(arena, done, uid, &added) != CEDAR_OK)
+				return cedar_nomem(err);
+			continue;
+		}
+		if (cedar_uidset_add(arena, open, uid, &added) != CEDAR_OK ||
+			!cedar_grow(arena, &stack, &cap, n + 1, sizeof(Frame)))
+			return cedar_nomem(err);
+		((Frame *) stack)[n++] = (Frame) {parent, 0};
+	}
+	return CEDAR_OK;
+}
+
+CedarCode
+cedar_entity_ancestors(const CedarEntitySource *source, CedarEntity *e, CedarError *err)
+{
+	CedarUidSet *done = cedar_uidset_create(source->arena);
+	CedarUidSet open = {0, 0, NULL};
+
+	if (done == NULL)
+		return cedar_nomem(err);
+	TRY(walk_up(source, e, done, &open, err));
+	e->ancestors = done;
+	return CEDAR_OK;
+}
+
+/* One walk over all entities; what one walk has done the next need not. */
+static CedarCode
+check_cycles(CedarEntities *es, CedarError *err)
+{
+	CedarEntitySource source = cedar_entities_source(es);
+	CedarUidSet done = {0, 0, NULL};
+	bool		added;
+
+	for (uint32_t i = 0; i < es->cap; i++)
+	{
+		CedarEntity *e = es->table[i];
+		CedarUidSet open = {0, 0, NULL};
+
+		if (e == NULL || e->n_parents == 0 || cedar_uidset_has(&done, e->uid))
+			continue;
+		TRY(walk_up(&source, e, &done, &open, err));
+		if (cedar_uidset_add(es->arena, &done, e->uid, &added) != CEDAR_OK)
+			return cedar_nomem(err);
+	}
+	return CEDAR_OK;
+}
+
+/* --------------------------------------------------------------- requests */
+
+static CedarCode
+read_request_uid(CedarArena *arena, const CedarJson *j, const char *name,
+				 const CedarUid **uid, CedarError *err)
+{
+	const CedarJson *m = cedar_json_get(j, name);
+
+	if (m == NULL)
+		return cedar_fail_at(err, CEDAR_ERR_REQUEST, j->offset, j->length,
+							 "request has no \"%s\"", name);
+	if (m->type == CEDAR_JSON_STRING)
+	{
+		if (cedar_uid_parse(arena, m->u.str->bytes, m->u.str->len, uid, err) != CEDAR_OK)
+		{
+			char		why[sizeof(err->message)];
+
+			if (err->code == CEDAR_ERR_NOMEM)
+				return err->code;
+			memcpy(why, err->message, sizeof(why));
+			cedar_fail_at(err, CEDAR_ERR_REQUEST, m->offset, m->length,
+						  "\"%s\" of the request is not an entity uid: %.*s", name,
+						  CEDAR_EXCERPT(why, strlen(why)));
+			return cedar_hint(err, "Write {\"type\": \"User\", \"id\": \"alice\"} or \"User::\\\"alice\\\"\".");
+		}
+		return CEDAR_OK;
+	}
+	if (read_uid(arena, m, "uid", uid, err) != CEDAR_OK)
+	{
+		char		why[sizeof(err->message)];
+
+		if (err->code == CEDAR_ERR_NOMEM)
+			return err->code;
+		memcpy(why, err->message, sizeof(why));
+		cedar_fail_at(err, CEDAR_ERR_REQUEST, m->offset, m->length,
+					  "\"%s\" of the request is not an entity uid: %.*s", name,
+					  CEDAR_EXCERPT(why, strlen(why)));
+		return cedar_hint(err, "Write {\"type\": \"User\", \"id\": \"alice\"} or \"User::\\\"alice\\\"\".");
+	}
+	return CEDAR_OK;
+}
+
+/* A context is a value that must turn out to be a record. */
+static CedarCode
+read_context(CedarArena *arena, const CedarJson *j, const CedarRecord **rec, CedarError *err)
+{
+	CedarValue	v;
+	CedarCode	code = read_value(arena, j, &v, err);
+
+	if (code == CEDAR_ERR_ENTITY)
+		return err->code = CEDAR_ERR_REQUEST;
+	if (code != CEDAR_OK)
+		return code;
+	if (v.kind != CEDAR_RECORD)
+	{
+		cedar_fail_at(err, CEDAR_ERR_REQUEST, j->offset, j->length,
+					  "context must be a record, not a %s", cedar_kind_name((CedarKind) v.kind));
+		return cedar_hint(err, "Write a JSON object, {} when there is nothing to say.");
+	}
+	*rec = v.u.rec;
+	return CEDAR_OK;
+}
+
+CedarCode
+cedar_context_from_json(CedarArena *arena, const char *text, size_t len,
+						const CedarRecord **context, CedarError *err)
+{
+	CedarJson	j;
+
+	TRY(cedar_json_parse(arena, text, len, &j, err));
+	return read_context(arena, &j, context, err);
+}
+
+CedarCode
+cedar_request_from_json(CedarArena *arena, const char *text, size_t len,
+						CedarRequest *request, CedarError *err)
+{
+	static const char *const names[] = {"principal", "action", "resource", "context"};
+	CedarJson	j;
+	const CedarJson *context;
+
+	TRY(cedar_json_parse(arena, text, len, &j, err));
+	if (j.type != CEDAR_JSON_OBJECT)
+		return cedar_fail_at(err, CEDAR_ERR_REQUEST, j.offset, j.length,
+							 "a request must be an object with principal, action, resource and context");
+	for (uint32_t i = 0; i < j.n; i++)
+	{
+		const CedarJsonMember *m = &j.u.members[i];
+		bool		known = false;
+
+		for (int k = 0; k < 4; k++)
+			if (strlen(names[k]) == m->key->len &&
+				memcmp(names[k], m->key->bytes, m->key->len) == 0)
+				known = true;
+		if (!known)
+		{
+			cedar_fail_at(err, CEDAR_ERR_REQUEST, m->key_offset, m->key_length,
+						  "a request has no member \"%.*s\"",
+						  CEDAR_EXCERPT(m->key->bytes, m->key->len));
+			return cedar_hint(err, "The members are principal, action, resource and context.");
+		}
+	}
+	TRY(read_request_uid(arena, &j, "principal", &request->principal, err));
+	TRY(read_request_uid(arena, &j, "action", &request->action, err));
+	TRY(read_request_uid(arena, &j, "resource", &request->resource, err));
+	context = cedar_json_get(&j, "context");
+	if (context != NULL)
+		return read_context(arena, context, &request->context, err);
+	request->context = cedar_record_make(arena, NULL, 0, NULL);
+	return request->context == NULL ? cedar_nomem(err) : CEDAR_OK;
+}

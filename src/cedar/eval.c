@@ -1,0 +1,892 @@
+/*-------------------------------------------------------------------------
+ *
+ * eval.c
+ *	  Evaluation of compiled policies, and authorization.
+ *
+ * An evaluation reads the piece, the entities and the request and writes
+ * nothing but the ancestors of an entity that is asked `in` for the first
+ * time.  Sets and records that an expression makes live in the arena until
+ * the policy is done.
+ *
+ *-------------------------------------------------------------------------
+ */
+#define _GNU_SOURCE				/* memmem */
+
+#include "internal.h"
+
+#define TRY(call) \
+	do { \
+		CedarCode	try_ = (call); \
+		if (CEDAR_UNLIKELY(try_ != CEDAR_OK)) \
+			return try_; \
+	} while (0)
+
+typedef struct Eval
+{
+	CedarArena *arena;
+	const CedarEntitySource *source;
+	const CedarRequest *request;
+	CedarError *err;
+
+	/* the policy at hand */
+	const char *block;
+	const CedarNode *nodes;
+
+	/* entities of principal, action and resource, looked up at first use */
+	CedarEntity *known[3];
+	bool		looked_up[3];
+	uint32_t	steps;
+} Eval;
+
+static CedarCode eval(Eval *e, uint32_t i, CedarValue *out);
+
+/* ---------------------------------------------------------------- helpers */
+
+static inline const CedarStr *
+str_at(const Eval *e, uint32_t offset)
+{
+	return (const CedarStr *) (e->block + offset);
+}
+
+static inline const uint32_t *
+list_at(const Eval *e, uint32_t offset)
+{
+	return (const uint32_t *) (e->block + offset);
+}
+
+static inline void
+set_bool(CedarValue *v, bool b)
+{
+	v->kind = CEDAR_BOOL;
+	v->hash = 0;
+	v->u.i = b;
+}
+
+static inline void
+set_long(CedarValue *v, int64_t i)
+{
+	v->kind = CEDAR_LONG;
+	v->hash = 0;
+	v->u.i = i;
+}
+
+/*
+ * Results of operators go without a hash until they are compared or kept:
+ * most never are.
+ */
+static inline void
+need_hash(CedarValue *v)
+{
+	if (!cedar_kind_is_reference(v->kind))
+		v->hash = cedar_hash_value((CedarKind) v->kind, v->u.i);
+}
+
+static CedarCode
+type_error(Eval *e, const char *expected, const CedarValue *got)
+{
+	char		buf[160];
+
+	return cedar_fail(e->err, CEDAR_EVAL_TYPE, "type error: expected %s, got %s",
+					  expected, cedar_value_describe(got, buf, sizeof(buf)));
+}
+
+static CedarCode
+no_entity(Eval *e, const CedarUid *uid)
+{
+	CedarValue	v = cedar_value_uid(uid);
+	char		buf[160];
+
+	return cedar_fail(e->err, CEDAR_EVAL_NO_ENTITY, "%s does not exist",
+					  cedar_value_describe(&v, buf, sizeof(buf)));
+}
+
+static CedarCode
+find_entity(Eval *e, const CedarUid *uid, CedarEntity **entity)
+{
+	const CedarUid *const asked[3] = {
+		e->request->principal, e->request->action, e->request->resource
+	};
+
+	for (int k = 0; k < 3; k++)
+	{
+		if (uid != asked[k])
+			continue;
+		if (!e->looked_up[k])
+		{
+			TRY(e->source->find(e->source->userdata, uid, &e->known[k], e->err));
+			e->looked_up[k] = true;
+		}
+		*entity = e->known[k];
+		return CEDAR_OK;
+	}
+	return e->source->find(e->source->userdata, uid, entity, e->err);
+}
+
+/* Is uid the same as, or a descendant of, the other? */
+static CedarCode
+is_in(Eval *e, const CedarUid *uid, const CedarUid *other, bool *result)
+{
+	CedarEntity *entity;
+
+	*result = true;
+	if (cedar_uid_equal(uid, other))
+		return CEDAR_OK;
+	*result = false;
+	TRY(find_entity(e, uid, &entity));
+	if (entity == NULL || entity->n_parents == 0)
+		return CEDAR_OK;
+	if (entity->ancestors == NULL)
+		TRY(cedar_entity_ancestors(e->source, entity, e->err));
+	*result = cedar_uidset_has(entity->ancestors, other);
+	return CEDAR_OK;
+}
+
+/* -------------------------------------------------------------- operators */
+
+static CedarCode
+eval_in(Eval *e, const CedarUid *uid, const CedarValue *right, CedarValue *out)
+{
+	bool		found = false;
+
+	if (right->kind == CEDAR_ENTITY)
+	{
+		TRY(is_in(e, uid, right->u.uid, &found));
+		set_bool(out, found);
+		return CEDAR_OK;
+	}
+	if (right->kind != CEDAR_SET)
+		return type_error(e, "an entity or a set of entities", right);
+	/* all elements must be entities, whatever the first of them says */
+	for (uint32_t i = 0; i < right->u.set->n; i++)
+	{
+		CedarValue	v = cedar_slot_value(&right->u.set->elems[i]);
+
+		if (v.kind != CEDAR_ENTITY)
+			return type_error(e, "a set of entities", &v);
+	}
+	for (uint32_t i = 0; i < right->u.set->n && !found; i++)
+	{
+		CedarValue	v = cedar_slot_value(&right->u.set->elems[i]);
+
+		TRY(is_in(e, uid, v.u.uid, &found));
+	}
+	set_bool(out, found);
+	return CEDAR_OK;
+}
+
+static CedarCode
+eval_compare(Eval *e, CedarOp op, const CedarValue *a, const CedarValue *b, CedarValue *out)
+{
+	bool		comparable = a->kind == CEDAR_LONG || a->kind == CEDAR_DATETIME ||
+		a->kind == CEDAR_DURATION;
+
+	if (!comparable || a->kind != b->kind)
+	{
+		/* of two comparable values of different types the second is at fault */
+		if (comparable)
+			return type_error(e, cedar_kind_name((CedarKind) a->kind), b);
+		if (b->kind == CEDAR_LONG || b->kind == CEDAR_DATETIME || b->kind == CEDAR_DURATION)
+			return type_error(e, cedar_kind_name((CedarKind) b->kind), a);
+		type_error(e, "long, datetime or duration", a);
+		if (a->kind == CEDAR_DECIMAL)
+			cedar_hint(e->err, "Decimals are compared with lessThan, lessThanOrEqual, greaterThan and greaterThanOrEqual.");
+		return e->err->code;
+	}
+	switch (op)
+	{
+		case CEDAR_OP_LT:
+			set_bool(out, a->u.i < b->u.i);
+			break;
+		case CEDAR_OP_LE:
+			set_bool(out, a->u.i <= b->u.i);
+			break;
+		case CEDAR_OP_GT:
+			set_bool(out, a->u.i > b->u.i);
+			break;
+		default:
+			set_bool(out, a->u.i >= b->u.i);
+			break;
+	}
+	return CEDAR_OK;
+}
+
+static CedarCode
+eval_arithmetic(Eval *e, CedarOp op, const CedarValue *a, const CedarValue *b, CedarValue *out)
+{
+	int64_t		r;
+	bool		overflow;
+
+	if (a->kind != CEDAR_LONG)
+		return type_error(e, "long", a);
+	if (b->kind != CEDAR_LONG)
+		return type_error(e, "long", b);
+	if (op == CEDAR_OP_ADD)
+		overflow = __builtin_add_overflow(a->u.i, b->u.i, &r);
+	else if (op == CEDAR_OP_SUB)
+		overflow = __builtin_sub_overflow(a->u.i, b->u.i, &r);
+	else
+		overflow = __builtin_mul_overflow(a->u.i, b->u.i, &r);
+	if (overflow)
+		return cedar_fail(e->err, CEDAR_EVAL_OVERFLOW, "integer overflow: %lld %s %lld",
+						  (long long) a->u.i,
+						  op == CEDAR_OP_ADD ? "+" : op == CEDAR_OP_SUB ? "-" : "*",
+						  (long long) b->u.i);
+	set_long(out, r);
+	return CEDAR_OK;
+}
+
+static CedarCode
+eval_sets(Eval *e, CedarOp op, const CedarValue *a, const CedarValue *b, CedarValue *out)
+{
+	bool		all = op == CEDAR_OP_CONTAINS_ALL;
+
+	if (a->kind != CEDAR_SET)
+		return type_error(e, "a set", a);
+	if (b->kind != CEDAR_SET)
+		return type_error(e, "a set", b);
+	for (uint32_t i = 0; i < b->u.set->n; i++)
+	{
+		CedarValue	v = cedar_slot_value(&b->u.set->elems[i]);
+
+		if (cedar_set_contains(a->u.set, &v) != all)
+		{
+			set_bool(out, !all);
+			return CEDAR_OK;
+		}
+	}
+	set_bool(out, all);
+	return CEDAR_OK;
+}
+
+static CedarCode
+eval_tag(Eval *e, CedarOp op, const CedarValue *a, const CedarValue *b, CedarValue *out)
+{
+	CedarEntity *entity;
+	const CedarSlot *slot;
+
+	if (a->kind != CEDAR_ENTITY)
+		return type_error(e, "an entity", a);
+	if (b->kind != CEDAR_STRING)
+		return type_error(e, "a string", b);
+	TRY(find_entity(e, a->u.uid, &entity));
+	slot = entity == NULL || entity->tags == NULL ? NULL :
+		cedar_record_get(entity->tags, b->u.str);
+	if (op == CEDAR_OP_HAS_TAG)
+	{
+		set_bool(out, slot != NULL);
+		return CEDAR_OK;
+	}
+	if (entity == NULL)
+		return no_entity(e, a->u.uid);
+	if (slot == NULL)
+	{
+		char		buf[160];
+
+		return cedar_fail(e->err, CEDAR_EVAL_NO_TAG, "%s has no tag \"%.*s\"",
+						  cedar_value_describe(a, buf, sizeof(buf)),
+						  CEDAR_EXCERPT(b->u.str->bytes, b->u.str->len));
+	}
+	*out = cedar_slot_value(slot);
+	return CEDAR_OK;
+}
+
+/*
+ * The attribute's slot, NULL when there is none.  With `strict` an entity that
+ * is not in the store is an error, as for access; without it a plain no.
+ */
+static CedarCode
+find_attr(Eval *e, const CedarValue *v, const CedarStr *name, bool strict,
+		  const CedarSlot **slot)
+{
+	CedarEntity *entity;
+
+	if (v->kind == CEDAR_RECORD)
+	{
+		*slot = cedar_record_get(v->u.rec, name);
+		return CEDAR_OK;
+	}
+	if (v->kind != CEDAR_ENTITY)
+		return type_error(e, "a record or an entity", v);
+	TRY(find_entity(e, v->u.uid, &entity));
+	if (entity == NULL && strict)
+		return no_entity(e, v->u.uid);
+	*slot = entity == NULL || entity->attrs == NULL ? NULL :
+		cedar_record_get(entity->attrs, name);
+	return CEDAR_OK;
+}
+
+static CedarCode
+get_attr(Eval *e, const CedarValue *v, const CedarStr *name, CedarValue *out)
+{
+	const CedarSlot *slot;
+
+	TRY(find_attr(e, v, name, true, &slot));
+	if (slot == NULL)
+	{
+		char		buf[160];
+
+		cedar_fail(e->err, CEDAR_EVAL_NO_ATTR, "%s has no attribute \"%.*s\"",
+				   v->kind == CEDAR_RECORD ? "the record" :
+				   cedar_value_describe(v, buf, sizeof(buf)),
+				   CEDAR_EXCERPT(name->bytes, name->len));
+		return cedar_hint(e->err, "Test for it first with \"has\".");
+	}
+	*out = cedar_slot_value(slot);
+	return CEDAR_OK;
+}
+
+static CedarCode
+eval_has(Eval *e, const CedarNode *n, CedarValue *out)
+{
+	const uint32_t *names = list_at(e, n->b);
+	CedarValue	v;
+
+	TRY(eval(e, n->a, &v));
+	for (uint32_t i = 0; i < n->c; i++)
+	{
+		const CedarSlot *slot;
+
+		TRY(find_attr(e, &v, str_at(e, names[i]), false, &slot));
+		if (slot == NULL)
+		{
+			set_bool(out, false);
+			return CEDAR_OK;
+		}
+		v = cedar_slot_value(slot);
+	}
+	set_bool(out, true);
+	return CEDAR_OK;
+}
+
+/*
+ * Wildcards match any run of characters.  What stands between two of them is
+ * found at its first place: taking an earlier one never hurts.  Bytes do as
+ * well as characters, since UTF-8 characters begin at one place only.
+ */
+static bool
+like(const CedarStr *text, const CedarStr *pattern)
+{
+	const char *t = text->bytes;
+	const char *t_end = t + text->len;
+	const char *p = pattern->bytes;
+	const char *p_end = p + pattern->len;
+	const char *star = memchr(p, CEDAR_WILDCARD, pattern->len);
+	size_t		n;
+
+	if (star == NULL)
+		return text->len == pattern->len && memcmp(t, p, text->len) == 0;
+	n = (size_t) (star - p);
+	if ((size_t) (t_end - t) < n || memcmp(t, p, n) != 0)
+		return false;
+	t += n;
+	p = star + 1;
+	while ((star = memchr(p, CEDAR_WILDCARD, (size_t) (p_end - p))) != NULL)
+	{
+		n = (size_t) (star - p);
+		if (n > 0)
+		{
+			const char *hit = memmem(t, (size_t) (t_end - t), p, n);
+
+			if (hit == NULL)
+				return false;
+			t = hit + n;
+		}
+		p = star + 1;
+	}
+	n = (size_t) (p_end - p);
+	return (size_t) (t_end - t) >= n && memcmp(t_end - n, p, n) == 0;
+}
+
+static CedarCode
+eval_set(Eval *e, const CedarNode *n, CedarValue *out)
+{
+	const uint32_t *list = list_at(e, n->a);
+	CedarValue *values = cedar_arena_alloc(e->arena, n->b * sizeof(CedarValue));
+	const CedarSet *set;
+
+	if (values == NULL)
+		return cedar_nomem(e->err);
+	for (uint32_t i = 0; i < n->b; i++)
+	{
+		TRY(eval(e, list[i], &values[i]));
+		need_hash(&values[i]);
+	}
+	set = cedar_set_make(e->arena, values, n->b);
+	if (set == NULL)
+		return cedar_nomem(e->err);
+	*out = cedar_value_set(set);
+	return CEDAR_OK;
+}
+
+static CedarCode
+eval_record(Eval *e, const CedarNode *n, CedarValue *out)
+{
+	const uint32_t *list = list_at(e, n->a);
+	const uint32_t *keys = list_at(e, n->c);
+	CedarPair  *pairs = cedar_arena_alloc(e->arena, n->b * sizeof(CedarPair));
+	const CedarStr *duplicate;
+	const CedarRecord *rec;
+
+	if (pairs == NULL)
+		return cedar_nomem(e->err);
+	for (uint32_t i = 0; i < n->b; i++)
+	{
+		pairs[i].key = str_at(e, keys[i]);
+		TRY(eval(e, list[i], &pairs[i].value));
+		need_hash(&pairs[i].value);
+	}
+	rec = cedar_record_make(e->arena, pairs, n->b, &duplicate);
+	if (rec == NULL)
+		return duplicate == NULL ? cedar_nomem(e->err) :
+			cedar_fail(e->err, CEDAR_ERR_IMAGE, "compiled policy has a damaged record");
+	*out = cedar_value_rec(rec);
+	return CEDAR_OK;
+}
+
+static CedarCode
+eval_call(Eval *e, const CedarNode *n, CedarValue *out)
+{
+	const uint32_t *list = list_at(e, n->a);
+	CedarValue	few[2];
+	CedarValue *args = few;
+
+	if (n->b > 2)
+	{
+		args = cedar_arena_alloc(e->arena, n->b * sizeof(CedarValue));
+		if (args == NULL)
+			return cedar_nomem(e->err);
+	}
+	for (uint32_t i = 0; i < n->b; i++)
+		TRY(eval(e, list[i], &args[i]));
+	return cedar_fn_call(e->arena, (CedarFn) n->n, args, n->b, out, e->err);
+}
+
+/* A chain of `&&` or `||`: `stop` is the value that ends it. */
+static CedarCode
+eval_chain(Eval *e, const CedarNode *n, bool stop, CedarValue *out)
+{
+	const uint32_t *list = list_at(e, n->a);
+
+	for (uint32_t i = 0; i < n->b; i++)
+	{
+		TRY(eval(e, list[i], out));
+		if (out->kind != CEDAR_BOOL)
+			return type_error(e, "bool", out);
+		if ((out->u.i != 0) == stop)
+			return CEDAR_OK;
+	}
+	return CEDAR_OK;
+}
+
+static CedarCode
+eval_binary(Eval *e, const CedarNode *n, CedarValue *out)
+{
+	CedarValue	a,
+				b;
+
+	TRY(eval(e, n->a, &a));
+	TRY(eval(e, n->b, &b));
+	switch ((CedarOp) n->op)
+	{
+		case CEDAR_OP_EQ:
+		case CEDAR_OP_NE:
+			need_hash(&a);
+			need_hash(&b);
+			set_bool(out, cedar_value_equal(&a, &b) == (n->op == CEDAR_OP_EQ));
+			return CEDAR_OK;
+		case CEDAR_OP_LT:
+		case CEDAR_OP_LE:
+		case CEDAR_OP_GT:
+		case CEDAR_OP_GE:
+			return eval_compare(e, (CedarOp) n->op, &a, &b, out);
+		case CEDAR_OP_ADD:
+		case CEDAR_OP_SUB:
+		case CEDAR_OP_MUL:
+			return eval_arithmetic(e, (CedarOp) n->op, &a, &b, out);
+		case CEDAR_OP_IN:
+			if (a.kind != CEDAR_ENTITY)
+			{
+				type_error(e, "an entity", &a);
+				if (b.kind == CEDAR_SET)
+					cedar_hint(e->err, "\"in\" asks the entity hierarchy; use contains() to look into a set.");
+				return e->err->code;
+			}
+			return eval_in(e, a.u.uid, &b, out);
+		case CEDAR_OP_CONTAINS:
+			if (a.kind != CEDAR_SET)
+				return type_error(e, "a set", &a);
+			need_hash(&b);
+			set_bool(out, cedar_set_contains(a.u.set, &b));
+			return CEDAR_OK;
+		case CEDAR_OP_CONTAINS_ALL:
+		case CEDAR_OP_CONTAINS_ANY:
+			return eval_sets(e, (CedarOp) n->op, &a, &b, out);
+		default:
+			return eval_tag(e, (CedarOp) n->op, &a, &b, out);
+	}
+}
+
+static CedarCode
+eval_node(Eval *e, const CedarNode *n, CedarValue *out)
+{
+	CedarValue	v;
+	bool		ok;
+
+	switch ((CedarOp) n->op)
+	{
+		case CEDAR_OP_LIT:
+			*out = cedar_slot_value((const CedarSlot *) (e->block + n->a));
+			return CEDAR_OK;
+		case CEDAR_OP_VAR:
+			switch ((CedarVar) n->n)
+			{
+				case CEDAR_VAR_PRINCIPAL:
+					*out = cedar_value_uid(e->request->principal);
+					break;
+				case CEDAR_VAR_ACTION:
+					*out = cedar_value_uid(e->request->action);
+					break;
+				case CEDAR_VAR_RESOURCE:
+					*out = cedar_value_uid(e->request->resource);
+					break;
+				case CEDAR_VAR_CONTEXT:
+					*out = cedar_value_rec(e->request->context);
+					break;
+			}
+			return CEDAR_OK;
+		case CEDAR_OP_IF:
+			TRY(eval(e, n->a, &v));
+			if (v.kind != CEDAR_BOOL)
+				return type_error(e, "bool", &v);
+			return eval(e, v.u.i ? n->b : n->c, out);
+		case CEDAR_OP_AND:
+			return eval_chain(e, n, false, out);
+		case CEDAR_OP_OR:
+			return eval_chain(e, n, true, out);
+		case CEDAR_OP_NOT:
+			TRY(eval(e, n->a, &v));
+			if (v.kind != CEDAR_BOOL)
+				return type_error(e, "bool", &v);
+			set_bool(out, !v.u.i);
+			return CEDAR_OK;
+		case CEDAR_OP_NEG:
+			TRY(eval(e, n->a, &v));
+			if (v.kind != CEDAR_LONG)
+				return type_error(e, "long", &v);
+			if (v.u.i == INT64_MIN)
+				return cedar_fail(e->err, CEDAR_EVAL_OVERFLOW,
+								  "integer overflow: negation of %lld", (long long) v.u.i);
+			set_long(out, -v.u.i);
+			return CEDAR_OK;
+		case CEDAR_OP_IS_EMPTY:
+			TRY(eval(e, n->a, &v));
+			if (v.kind != CEDAR_SET)
+				return type_error(e, "a set", &v);
+			set_bool(out, v.u.set->n == 0);
+			return CEDAR_OK;
+		case CEDAR_OP_GET_ATTR:
+			TRY(eval(e, n->a, &v));
+			return get_attr(e, &v, str_at(e, n->b), out);
+		case CEDAR_OP_HAS_ATTR:
+			return eval_has(e, n, out);
+		case CEDAR_OP_LIKE:
+			TRY(eval(e, n->a, &v));
+			if (v.kind != CEDAR_STRING)
+				return type_error(e, "a string", &v);
+			set_bool(out, like(v.u.str, str_at(e, n->b)));
+			return CEDAR_OK;
+		case CEDAR_OP_IS:
+			TRY(eval(e, n->a, &v));
+			if (v.kind != CEDAR_ENTITY)
+				return type_error(e, "an entity", &v);
+			ok = cedar_uid_has_type(v.u.uid, str_at(e, n->b));
+			if (ok && n->c != CEDAR_NONE)
+			{
+				CedarValue	right;
+
+				TRY(eval(e, n->c, &right));
+				return eval_in(e, v.u.uid, &right, out);
+			}
+			set_bool(out, ok);
+			return CEDAR_OK;
+		case CEDAR_OP_SET:
+			return eval_set(e, n, out);
+		case CEDAR_OP_RECORD:
+			return eval_record(e, n, out);
+		case CEDAR_OP_CALL:
+			return eval_call(e, n, out);
+		case CEDAR_OP_SLOT:
+			return cedar_fail(e->err, CEDAR_EVAL_UNLINKED, "template slot without a value");
+		default:
+			return eval_binary(e, n, out);
+	}
+}
+
+/* Codes that end the evaluation of one policy, not the whole call. */
+static inline bool
+is_policy_error(CedarCode code)
+{
+	return code >= CEDAR_EVAL_TYPE;
+}
+
+static CedarCode
+eval(Eval *e, uint32_t i, CedarValue *out)
+{
+	CedarCode	code;
+
+	if (CEDAR_UNLIKELY((++e->steps & 0x3FF) == 0))
+		cedar_arena_check_interrupt(e->arena);
+	if (CEDAR_UNLIKELY(e->nodes[i].depth > 1 && cedar_arena_stack_is_too_deep(e->arena)))
+		return cedar_stack(e->err);
+	code = eval_node(e, &e->nodes[i], out);
+
+	/* the innermost node that fails is where the error is */
+	if (CEDAR_UNLIKELY(code != CEDAR_OK) && is_policy_error(code) && !e->err->has_position)
+	{
+		const CedarPiece *p = (const CedarPiece *) e->block;
+		const CedarSpan *span = (const CedarSpan *) (e->block + p->spans) + i;
+
+		e->err->has_position = true;
+		e->err->offset = span->offset;
+		e->err->length = span->length;
+	}
+	return code;
+}
+
+/* ------------------------------------------------------------------ scope */
+
+static CedarCode
+scope_matches(Eval *e, const CedarScope *s, const CedarUid *uid, bool *matches)
+{
+	const uint32_t *uids = list_at(e, s->uids);
+
+	*matches = true;
+	switch ((CedarScopeOp) s->op)
+	{
+		case CEDAR_SCOPE_ANY:
+			return CEDAR_OK;
+		case CEDAR_SCOPE_EQ:
+			*matches = cedar_uid_equal(uid, (const CedarUid *) (e->block + uids[0]));
+			return CEDAR_OK;
+		case CEDAR_SCOPE_IS:
+			*matches = cedar_uid_has_type(uid, str_at(e, s->type));
+			return CEDAR_OK;
+		case CEDAR_SCOPE_IS_IN:
+			*matches = cedar_uid_has_type(uid, str_at(e, s->type));
+			if (!*matches)
+				return CEDAR_OK;
+			/* fall through */
+		case CEDAR_SCOPE_IN:
+			*matches = false;
+			for (uint32_t i = 0; i < s->n && !*matches; i++)
+				TRY(is_in(e, uid, (const CedarUid *) (e->block + uids[i]), matches));
+			return CEDAR_OK;
+	}
+	*matches = false;
+	return CEDAR_OK;
+}
+
+/* Does the policy apply?  A CEDAR_EVAL_* code is the policy's own failure. */
+static CedarCode
+eval_policy(Eval *e, const CedarPiece *piece, bool *satisfied)
+{
+	const CedarUid *const uids[3] = {
+		e->request->principal, e->request->action, e->request->resource
+	};
+	static const int order[3] = {CEDAR_VAR_ACTION, CEDAR_VAR_PRINCIPAL, CEDAR_VAR_RESOURCE};
+	CedarValue	v;
+
+	e->block = (const char *) piece;
+	e->nodes = cedar_piece_nodes(piece);
+	*satisfied = false;
+	/* scopes cannot fail, so their order is free: the cheapest first */
+	for (int i = 0; i < 3; i++)
+	{
+		bool		matches;
+
+		TRY(scope_matches(e, &piece->scope[order[i]], uids[order[i]], &matches));
+		if (!matches)
+			return CEDAR_OK;
+	}
+	if (piece->root == CEDAR_NONE)
+	{
+		*satisfied = true;
+		return CEDAR_OK;
+	}
+	e->err->has_position = false;
+	TRY(eval(e, piece->root, &v));
+	if (v.kind != CEDAR_BOOL)
+	{
+		const CedarSpan *span = (const CedarSpan *) (e->block + piece->spans) + piece->root;
+
+		type_error(e, "bool", &v);
+		e->err->has_position = true;
+		e->err->offset = span->offset;
+		e->err->length = span->length;
+		return e->err->code;
+	}
+	*satisfied = v.u.i != 0;
+	return CEDAR_OK;
+}
+
+/* ---------------------------------------------------------- authorization */
+
+CedarCode
+cedar_authorize(CedarArena *arena, const CedarPolicy *policies, uint32_t n,
+				const CedarEntitySource *source, const CedarRequest *request,
+				bool reasons_wanted, CedarDecision *decision, CedarError *err)
+{
+	Eval		e;
+	void	   *permits = NULL;
+	void	   *forbids = NULL;
+	void	   *errors = NULL;
+	uint32_t	permit_cap = 0;
+	uint32_t	forbid_cap = 0;
+	uint32_t	error_cap = 0;
+	uint32_t	n_permits = 0;
+	uint32_t	n_forbids = 0;
+	uint32_t	n_errors = 0;
+
+	memset(&e, 0, sizeof(e));
+	e.arena = arena;
+	e.source = source;
+	e.request = request;
+	e.err = err;
+	memset(decision, 0, sizeof(*decision));
+	for (uint32_t i = 0; i < n; i++)
+	{
+		const CedarPiece *piece = policies[i].piece;
+		bool		satisfied;
+		CedarCode	code;
+		CedarMark	mark;
+
+		if (piece->template)
+			continue;
+		/* one satisfied permit is enough when nobody asks for reasons */
+		if (!reasons_wanted && !piece->forbid && n_permits > 0)
+			continue;
+		mark = cedar_arena_mark(arena);
+		code = eval_policy(&e, piece, &satisfied);
+		/* ancestors live in the source's arena: release only when it is another */
+		if (source->arena != arena)
+			cedar_arena_release(arena, mark);
+		if (code != CEDAR_OK)
+		{
+			if (!is_policy_error(code))
+				return code;
+			if (!reasons_wanted)
+				continue;
+			if (!cedar_grow(arena, &errors, &error_cap, n_errors + 1, sizeof(CedarPolicyError)))
+				return cedar_nomem(err);
+			((CedarPolicyError *) errors)[n_errors].policy = i;
+			((CedarPolicyError *) errors)[n_errors].error = *err;
+			n_errors++;
+			continue;
+		}
+		if (!satisfied)
+			continue;
+		if (!reasons_wanted)
+		{
+			if (piece->forbid)
+				return CEDAR_OK;	/* deny */
+			n_permits = 1;
+			continue;
+		}
+		if (piece->forbid)
+		{
+			if (!cedar_grow(arena, &forbids, &forbid_cap, n_forbids + 1, sizeof(uint32_t)))
+				return cedar_nomem(err);
+			((uint32_t *) forbids)[n_forbids++] = i;
+		}
+		else
+		{
+			if (!cedar_grow(arena, &permits, &permit_cap, n_permits + 1, sizeof(uint32_t)))
+				return cedar_nomem(err);
+			((uint32_t *) permits)[n_permits++] = i;
+		}
+	}
+	decision->allow = n_permits > 0 && n_forbids == 0;
+	if (reasons_wanted)
+	{
+		decision->n_reasons = n_forbids > 0 ? n_forbids : n_permits;
+		decision->reasons = n_forbids > 0 ? forbids : permits;
+	}
+	decision->n_errors = n_errors;
+	decision->errors = errors;
+	return CEDAR_OK;
+}
+
+static void
+put_position(CedarBuf *buf, const CedarError *err)
+{
+	char		digits[48];
+	size_t		n = sizeof(digits);
+	size_t		values[2] = {err->offset + err->length, err->offset};
+	static const char *const labels[2] = {",\"end\":", "\"start\":"};
+
+	/* written from the end backwards: no printf of size_t is needed */
+	for (int i = 0; i < 2; i++)
+	{
+		size_t		v = values[i];
+		size_t		len = strlen(labels[i]);
+
+		do
+			digits[--n] = (char) ('0' + v % 10);
+		while ((v /= 10) > 0);
+		n -= len;
+		memcpy(digits + n, labels[i], len);
+	}
+	cedar_buf_puts(buf, "[{\"label\":null,");
+	cedar_buf_append(buf, digits + n, sizeof(digits) - n);
+	cedar_buf_puts(buf, "}]");
+}
+
+CedarCode
+cedar_decision_to_json(CedarArena *arena, const CedarDecision *decision,
+					   const CedarPolicy *policies, const char **json, size_t *len,
+					   CedarError *err)
+{
+	CedarBuf	buf = {arena, NULL, 0, 0, false};
+
+	cedar_buf_puts(&buf, "{\"decision\":");
+	cedar_buf_puts(&buf, decision->allow ? "\"allow\"" : "\"deny\"");
+	cedar_buf_puts(&buf, ",\"diagnostics\":{\"reason\":[");
+	for (uint32_t i = 0; i < decision->n_reasons; i++)
+	{
+		const CedarPolicy *p = &policies[decision->reasons[i]];
+
+		if (i > 0)
+			cedar_buf_puts(&buf, ",");
+		cedar_buf_json_string(&buf, p->id, p->id_len);
+	}
+	cedar_buf_puts(&buf, "],\"errors\":[");
+	for (uint32_t i = 0; i < decision->n_errors; i++)
+	{
+		const CedarPolicyError *e = &decision->errors[i];
+		const CedarPolicy *p = &policies[e->policy];
+
+		if (i > 0)
+			cedar_buf_puts(&buf, ",");
+		cedar_buf_puts(&buf, "{\"policyId\":");
+		cedar_buf_json_string(&buf, p->id, p->id_len);
+		cedar_buf_puts(&buf, ",\"error\":{\"message\":");
+		cedar_buf_json_string(&buf, e->error.message, strlen(e->error.message));
+		cedar_buf_puts(&buf, ",\"help\":");
+		if (e->error.hint[0] != '\0')
+			cedar_buf_json_string(&buf, e->error.hint, strlen(e->error.hint));
+		else
+			cedar_buf_puts(&buf, "null");
+		cedar_buf_puts(&buf, ",\"code\":null,\"url\":null,\"severity\":null,\"sourceLocations\":");
+		if (e->error.has_position)
+			put_position(&buf, &e->error);
+		else
+			cedar_buf_puts(&buf, "[]");
+		cedar_buf_puts(&buf, ",\"related\":[]}}");
+	}
+	cedar_buf_puts(&buf, "]}}");
+	if (buf.failed)
+		return cedar_nomem(err);
+	*json = buf.data;
+	*len = buf.len;
+	return CEDAR_OK;
+}

@@ -1,0 +1,165 @@
+/*-------------------------------------------------------------------------
+ *
+ * error.c
+ *	  Failures of the Cedar library as PostgreSQL errors.
+ *
+ * This is the only file that maps library errors to ereport.  A position in
+ * policy text becomes an internal query with its position, which is what
+ * psql and other clients show as `LINE 3: …` with a caret.  A position in
+ * JSON is told in the DETAIL, because the JSON is seldom what the user typed.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+#include "compat.h"
+
+#include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
+
+#include "error.h"
+
+/*
+ * Text before the error that we are ready to send to the client and the log.
+ * A longer one gets line and column alone.
+ */
+#define QUERY_MAX_BEFORE	(64 * 1024)
+
+/* What follows the line at fault adds nothing; keep a little for context. */
+#define QUERY_MAX_AFTER		1024
+
+typedef struct ErrorMap
+{
+	CedarCode	code;
+	int			sqlstate;
+} ErrorMap;
+
+static const ErrorMap error_map[] = {
+	{CEDAR_OK, ERRCODE_INTERNAL_ERROR},
+	{CEDAR_ERR_NOMEM, ERRCODE_OUT_OF_MEMORY},
+	{CEDAR_ERR_STACK, ERRCODE_STATEMENT_TOO_COMPLEX},
+	{CEDAR_ERR_ENCODING, ERRCODE_CHARACTER_NOT_IN_REPERTOIRE},
+	{CEDAR_ERR_SYNTAX, ERRCODE_SYNTAX_ERROR},
+	{CEDAR_ERR_JSON, ERRCODE_INVALID_TEXT_REPRESENTATION},
+	{CEDAR_ERR_ENTITY, ERRCODE_INVALID_PARAMETER_VALUE},
+	{CEDAR_ERR_REQUEST, ERRCODE_INVALID_PARAMETER_VALUE},
+	{CEDAR_ERR_DUPLICATE, ERRCODE_INVALID_PARAMETER_VALUE},
+	{CEDAR_ERR_CYCLE, ERRCODE_CHECK_VIOLATION},
+	{CEDAR_ERR_LIMIT, ERRCODE_PROGRAM_LIMIT_EXCEEDED},
+	{CEDAR_ERR_IMAGE, ERRCODE_DATA_CORRUPTED},
+	{CEDAR_ERR_HOST, ERRCODE_INTERNAL_ERROR},
+	{CEDAR_EVAL_TYPE, ERRCODE_INTERNAL_ERROR},
+	{CEDAR_EVAL_OVERFLOW, ERRCODE_INTERNAL_ERROR},
+	{CEDAR_EVAL_NO_ENTITY, ERRCODE_INTERNAL_ERROR},
+	{CEDAR_EVAL_NO_ATTR, ERRCODE_INTERNAL_ERROR},
+	{CEDAR_EVAL_NO_TAG, ERRCODE_INTERNAL_ERROR},
+	{CEDAR_EVAL_EXTENSION, ERRCODE_INTERNAL_ERROR},
+	{CEDAR_EVAL_ARITY, ERRCODE_INTERNAL_ERROR},
+	{CEDAR_EVAL_UNLINKED, ERRCODE_INTERNAL_ERROR}
+};
+
+StaticAssertDecl(lengthof(error_map) == CEDAR_EVAL_UNLINKED + 1,
+				 "error_map has one line for each CedarCode");
+
+static int
+error_sqlstate(CedarCode code)
+{
+	for (int i = 0; i < lengthof(error_map); i++)
+	{
+		if (error_map[i].code == code)
+			return error_map[i].sqlstate;
+	}
+	return ERRCODE_INTERNAL_ERROR;
+}
+
+/* Line and column, both from 1, columns in characters. */
+static void
+error_line_column(const char *text, size_t offset, int *line, int *column)
+{
+	const char *start = text;
+
+	*line = 1;
+	for (const char *p = text; p < text + offset; p++)
+	{
+		if (*p == '\n')
+		{
+			(*line)++;
+			start = p + 1;
+		}
+	}
+	*column = pg_mbstrlen_with_len(start, (int) (text + offset - start)) + 1;
+}
+
+/* The text up to the end of the line at fault and a little more. */
+static char *
+error_query(const char *text, size_t len, size_t offset)
+{
+	size_t		end = offset;
+
+	while (end < len && text[end] != '\n' && text[end] != '\0')
+		end++;
+	if (len - end <= QUERY_MAX_AFTER && memchr(text + end, '\0', len - end) == NULL)
+		end = len;
+	if (end - offset > QUERY_MAX_AFTER && end != len)
+		end = offset + pg_mbcliplen(text + offset, (int) (end - offset),
+									QUERY_MAX_AFTER);
+	return pnstrdup(text, end);
+}
+
+void
+authz_raise(const CedarError *err, AuthzTextKind kind,
+			const char *text, size_t len, const char *what,
+			const char *detail)
+{
+	StringInfoData facts;
+	char	   *query = NULL;
+	int			position = 0;
+
+	/* The machine is at its end, not the text. */
+	if (err->code == CEDAR_ERR_NOMEM)
+		ereport(ERROR,
+				(errcode(ERRCODE_OUT_OF_MEMORY),
+				 errmsg("out of memory"),
+				 errdetail("Failed while reading %s.", what)));
+	if (err->code == CEDAR_ERR_STACK)
+		ereport(ERROR,
+				(errcode(ERRCODE_STATEMENT_TOO_COMPLEX),
+				 errmsg("stack depth limit exceeded"),
+				 errdetail("Failed while reading %s.", what),
+				 errhint("Increase the configuration parameter \"max_stack_depth\", or nest less deeply.")));
+
+	initStringInfo(&facts);
+	if (detail != NULL)
+		appendStringInfoString(&facts, detail);
+
+	if (err->has_position && text != NULL && err->offset <= len)
+	{
+		bool		pointed = false;
+
+		if (kind == AUTHZ_TEXT_POLICY && err->offset <= QUERY_MAX_BEFORE &&
+			memchr(text, '\0', err->offset) == NULL)
+		{
+			query = error_query(text, len, err->offset);
+			position = pg_mbstrlen_with_len(text, (int) err->offset) + 1;
+			pointed = true;
+		}
+		if (!pointed && kind != AUTHZ_TEXT_UID)
+		{
+			int			line;
+			int			column;
+
+			error_line_column(text, err->offset, &line, &column);
+			if (facts.len > 0)
+				appendStringInfoChar(&facts, ' ');
+			appendStringInfo(&facts, "Line %d, column %d.", line, column);
+		}
+	}
+
+	ereport(ERROR,
+			(errcode(error_sqlstate(err->code)),
+			 errmsg("invalid %s: %s", what, err->message),
+			 facts.len > 0 ? errdetail_internal("%s", facts.data) : 0,
+			 err->hint[0] != '\0' ? errhint("%s", err->hint) : 0,
+			 query != NULL ? internalerrquery(query) : 0,
+			 query != NULL ? internalerrposition(position) : 0));
+	pg_unreachable();
+}

@@ -1,0 +1,789 @@
+/*-------------------------------------------------------------------------
+ *
+ * policy.c
+ *	  The policy store: what may be written, and which version a check uses.
+ *
+ * Policies are catalog-like: a check sees the latest committed version plus
+ * its own transaction's changes in every isolation level, as GRANT does.
+ *
+ * The version row.  authz.policy_versions holds one row per policy set.
+ * Triggers advance it in the transaction that changes the set: once a
+ * statement per set, or once a row where statement triggers do not fire (an
+ * apply worker).  Writers serialise on a ShareRowExclusiveLock on
+ * authz.policy_proxy, which the BEFORE STATEMENT trigger takes before a row is
+ * touched.  The row is written as a catalog row would be, under a fresh
+ * snapshot, so that a writer in REPEATABLE READ does not fail for another's
+ * change of the version; it is made by the first change, and inserting one
+ * that exists (a restore) raises the existing row to the greater version.
+ * The version decides, whether triggers fire or not: who changes policies
+ * with triggers disabled has to call authz.policy_touch.
+ *
+ * Reading.  The first check of a statement reads the version row under a
+ * fresh registered snapshot and compares (version, raw xmin of the row, OID
+ * of the table) with the cached entry.  It is the raw xmin that tells a
+ * version that was rolled back from another transaction's of the same
+ * number.  On a miss, authz.policies is locked first (TRUNCATE is not
+ * visible to snapshots alone), then one new registered snapshot serves the
+ * version row and the policies together.  The active snapshot is never used:
+ * in REPEATABLE READ it is old.  An entry is built in a context under the
+ * caller's and reparented when it is complete.
+ *
+ * Transactions.  An entry remembers the subtransaction that loaded it; if
+ * that aborts, or any around it, the entry goes, because it may show what was
+ * rolled back under a key that did not change.  PREPARE TRANSACTION counts as
+ * an abort here: this backend does not see the changes until COMMIT
+ * PREPARED.  Nothing is cached from a set without a version row, nor while a
+ * command of this transaction is writing policies.
+ *
+ * One statement, one version.  The entry is pinned to the statement
+ * (statement.c says what that is) until the transaction ends or the pin is
+ * the least recently used of many.  An entry that left the cache lives on
+ * while pinned.  Of those at most RETAINED_MAX are kept; a statement that has
+ * lost its version this way raises when it asks again, it does not change
+ * over to another one.
+ *
+ * Invalidation.  Each advance raises a relcache invalidation of the proxy
+ * relation, in WAL with the commit.  Nothing here waits for it: the version
+ * row alone decides.  It is there for plans that had a policy planned into
+ * them.
+ *
+ * Access.  Tables are read and written without permission checks: who may
+ * execute a decision function gets an answer, not the rows.
+ *
+ * Memory: an entry has its own context under CacheMemoryContext.  The cache
+ * keeps the CACHED_MAX sets last used.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+#include "compat.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/indexing.h"
+#include "commands/trigger.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/inval.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+#include "error.h"
+#include "host.h"
+#include "policy.h"
+#include "relation.h"
+
+#define CACHED_MAX		64		/* policy sets */
+#define RETAINED_MAX	8		/* versions pinned but not cached */
+
+/* One set's version as one statement uses it. */
+typedef struct AuthzPolicyPin
+{
+	struct AuthzPolicyPin *next;
+	AuthzPolicyVersion *version;	/* NULL: given up, see RETAINED_MAX */
+	SubTransactionId subid;		/* where it was pinned */
+	char		set[FLEXIBLE_ARRAY_MEMBER];
+} AuthzPolicyPin;
+
+/* A version row in hand. */
+typedef struct VersionRow
+{
+	int64		version;
+	TransactionId xmin;
+} VersionRow;
+
+char	   *authz_policy_set = NULL;
+
+static dlist_head cached = DLIST_STATIC_INIT(cached);	/* last used first */
+static int	cached_count = 0;
+
+PG_FUNCTION_INFO_V1(authz_policies_before_statement);
+PG_FUNCTION_INFO_V1(authz_policies_before_row);
+PG_FUNCTION_INFO_V1(authz_policies_after_row);
+PG_FUNCTION_INFO_V1(authz_policies_after_statement);
+PG_FUNCTION_INFO_V1(authz_policy_versions_before_row);
+PG_FUNCTION_INFO_V1(authz_policy_version);
+PG_FUNCTION_INFO_V1(authz_policy_touch);
+
+/* ----------------------------------------------------------- the versions */
+
+static void
+version_free_if_unused(AuthzPolicyVersion *version)
+{
+	if (!version->cached && version->pins == 0)
+		MemoryContextDelete(version->cxt);
+}
+
+static void
+version_uncache(AuthzPolicyVersion *version)
+{
+	Assert(version->cached);
+	dlist_delete(&version->node);
+	cached_count--;
+	version->cached = false;
+	version_free_if_unused(version);
+}
+
+static AuthzPolicyVersion *
+version_cached(const char *set)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &cached)
+	{
+		AuthzPolicyVersion *version = dlist_container(AuthzPolicyVersion, node, iter.cur);
+
+		if (strcmp(version->set, set) == 0)
+		{
+			dlist_move_head(&cached, &version->node);
+			return version;
+		}
+	}
+	return NULL;
+}
+
+/* Scan for a set's version row; the caller ends the scan. */
+static SysScanDesc
+version_row_scan(Relation versions, Oid pkey, Snapshot snapshot, const char *set)
+{
+	ScanKeyData key;
+
+	ScanKeyInit(&key, Anum_policy_versions_policy_set, BTEqualStrategyNumber,
+				F_TEXTEQ, CStringGetTextDatum(set));
+	return systable_beginscan(versions, pkey, true, snapshot, 1, &key);
+}
+
+static int64
+version_row_number(Relation versions, HeapTuple tuple)
+{
+	bool		isnull;
+	Datum		value = heap_getattr(tuple, Anum_policy_versions_version,
+									 RelationGetDescr(versions), &isnull);
+
+	if (isnull)
+		elog(ERROR, "null version of a policy set");
+	return DatumGetInt64(value);
+}
+
+static VersionRow
+version_row_read(Relation versions, Oid pkey, Snapshot snapshot, const char *set)
+{
+	VersionRow	row = {0, InvalidTransactionId};
+	SysScanDesc scan = version_row_scan(versions, pkey, snapshot, set);
+	HeapTuple	tuple = systable_getnext(scan);
+
+	if (HeapTupleIsValid(tuple))
+	{
+		row.version = version_row_number(versions, tuple);
+		row.xmin = HeapTupleHeaderGetRawXmin(tuple->t_data);
+	}
+	systable_endscan(scan);
+	return row;
+}
+
+/* A key column as a string, in the current memory context. */
+static char *
+policy_column(HeapTuple tuple, TupleDesc desc, int column)
+{
+	bool		isnull;
+	Datum		value = heap_getattr(tuple, column, desc, &isnull);
+
+	if (isnull)
+		elog(ERROR, "null in column %d of a policy", column);
+	return TextDatumGetCString(value);
+}
+
+static const CedarPiece *
+policy_compile(CedarArena *arena, const char *set, const char *id,
+			   const char *text, size_t len, bool *is_template, size_t *size)
+{
+	CedarAst   *ast;
+	const CedarPiece *piece;
+	CedarError	err;
+	CedarCode	code;
+
+	code = cedar_parse_one(arena, text, len, &ast, &err);
+	if (code == CEDAR_OK)
+	{
+		*is_template = cedar_ast_is_template(ast, 0);
+		code = cedar_compile(arena, ast, 0, &piece, size, &err);
+	}
+	if (code != CEDAR_OK)
+		authz_raise(&err, AUTHZ_TEXT_POLICY, text, len,
+					psprintf("policy \"%s\"", id),
+					psprintf("Policy set \"%s\".", set));
+	return piece;
+}
+
+/* Load a set's enabled policies under this snapshot. */
+static AuthzPolicyVersion *
+version_load(Relation policies, Oid pkey, Snapshot snapshot, Oid relid,
+			 const char *set, VersionRow row)
+{
+	MemoryContext cxt;
+	MemoryContext scratch;
+	MemoryContext old;
+	AuthzPolicyVersion *version;
+	CedarArena *arena;
+	Relation	index;
+	SysScanDesc scan;
+	ScanKeyData key;
+	HeapTuple	tuple;
+	TupleDesc	desc = RelationGetDescr(policies);
+	uint32		capacity = 16;
+
+	cxt = AllocSetContextCreate(CurrentMemoryContext, "authz policy set",
+								ALLOCSET_DEFAULT_SIZES);
+	scratch = AllocSetContextCreate(CurrentMemoryContext, "authz policy load",
+									ALLOCSET_DEFAULT_SIZES);
+	old = MemoryContextSwitchTo(cxt);
+	version = palloc0(sizeof(AuthzPolicyVersion));
+	version->set = pstrdup(set);
+	version->relid = relid;
+	version->version = row.version;
+	version->xmin = row.xmin;
+	version->loaded_in = GetCurrentSubTransactionId();
+	version->cxt = cxt;
+	version->policies = palloc(capacity * sizeof(CedarPolicy));
+	MemoryContextSwitchTo(scratch);
+	arena = authz_arena_create(scratch);
+
+	/* In index order: the ids' bytes decide the order of the reasons. */
+	index = index_open(pkey, AccessShareLock);
+	ScanKeyInit(&key, Anum_policies_policy_set, BTEqualStrategyNumber,
+				F_TEXTEQ, CStringGetTextDatum(set));
+	scan = systable_beginscan_ordered(policies, index, snapshot, 1, &key);
+	while (HeapTupleIsValid(tuple = systable_getnext_ordered(scan, ForwardScanDirection)))
+	{
+		bool		isnull;
+		bool		is_template;
+		const CedarPiece *piece;
+		size_t		size;
+		char	   *id;
+		char	   *text;
+		CedarPolicy *policy;
+
+		CHECK_FOR_INTERRUPTS();
+		if (!DatumGetBool(heap_getattr(tuple, Anum_policies_enabled, desc, &isnull)))
+			continue;
+
+		id = policy_column(tuple, desc, Anum_policies_policy_id);
+		text = policy_column(tuple, desc, Anum_policies_policy);
+		piece = policy_compile(arena, set, id, text, strlen(text), &is_template, &size);
+		if (!is_template)
+		{
+			if (version->n == capacity)
+			{
+				capacity *= 2;
+				version->policies = repalloc_huge(version->policies,
+												  capacity * sizeof(CedarPolicy));
+			}
+			policy = &version->policies[version->n++];
+			policy->piece = memcpy(MemoryContextAllocHuge(cxt, size), piece, size);
+			policy->id = MemoryContextStrdup(cxt, id);
+			policy->id_len = strlen(id);
+		}
+		pfree(id);
+		pfree(text);
+		cedar_arena_reset(arena);
+	}
+	systable_endscan_ordered(scan);
+	index_close(index, AccessShareLock);
+
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(scratch);
+	MemoryContextSetParent(cxt, CacheMemoryContext);
+	return version;
+}
+
+/* The version that is valid now; cached where that is safe. */
+static AuthzPolicyVersion *
+version_get(const char *set)
+{
+	AuthzRelations rels = *authz_relations();
+	AuthzPolicyVersion *version;
+	Relation	versions;
+	Relation	policies;
+	Snapshot	snapshot;
+	VersionRow	row;
+
+	/* The lock first: it processes invalidations, and the snapshot is newer. */
+	versions = table_open(rels.policy_versions, AccessShareLock);
+	snapshot = RegisterSnapshot(GetCatalogSnapshot(rels.policy_versions));
+	row = version_row_read(versions, rels.policy_versions_pkey, snapshot, set);
+	UnregisterSnapshot(snapshot);
+
+	version = version_cached(set);
+	if (version != NULL && row.version == version->version &&
+		row.xmin == version->xmin && rels.policy_versions == version->relid)
+	{
+		table_close(versions, NoLock);
+		return version;
+	}
+
+	policies = table_open(rels.policies, AccessShareLock);
+	snapshot = RegisterSnapshot(GetCatalogSnapshot(rels.policies));
+	row = version_row_read(versions, rels.policy_versions_pkey, snapshot, set);
+	version = version_load(policies, rels.policies_pkey, snapshot,
+						   rels.policy_versions, set, row);
+	UnregisterSnapshot(snapshot);
+	table_close(policies, NoLock);
+	table_close(versions, NoLock);
+
+	if (row.version != 0 && authz_write_current(rels.policies) == NULL)
+	{
+		AuthzPolicyVersion *former = version_cached(set);
+
+		if (former != NULL)
+			version_uncache(former);
+		else if (cached_count >= CACHED_MAX)
+			version_uncache(dlist_tail_element(AuthzPolicyVersion, node, &cached));
+		version->cached = true;
+		dlist_push_head(&cached, &version->node);
+		cached_count++;
+	}
+	return version;
+}
+
+/* --------------------------------------------------------------- the pins */
+
+static void
+pin_release(AuthzPolicyPin *pin)
+{
+	AuthzPolicyVersion *version = pin->version;
+
+	pin->version = NULL;
+	if (version != NULL)
+	{
+		version->pins--;
+		version_free_if_unused(version);
+	}
+}
+
+/* Count versions that only pins keep; each is counted at one of its pins. */
+static void
+retained_count(AuthzStatement *statement, void *arg)
+{
+	for (AuthzPolicyPin *pin = statement->policies; pin != NULL; pin = pin->next)
+	{
+		if (pin->version != NULL && !pin->version->cached)
+			(*(int *) arg)++;
+	}
+}
+
+static void
+retained_release(AuthzStatement *statement, void *arg)
+{
+	for (AuthzPolicyPin *pin = statement->policies; pin != NULL; pin = pin->next)
+	{
+		if (*(int *) arg > RETAINED_MAX &&
+			pin->version != NULL && !pin->version->cached)
+		{
+			pin_release(pin);
+			(*(int *) arg)--;
+		}
+	}
+}
+
+const AuthzPolicyVersion *
+authz_policy_get(AuthzStatement *statement, const char *set)
+{
+	AuthzPolicyPin *pin;
+	AuthzPolicyVersion *version;
+	int			retained = 0;
+
+	for (pin = statement->policies; pin != NULL; pin = pin->next)
+	{
+		if (strcmp(pin->set, set) == 0)
+		{
+			if (pin->version == NULL)
+				ereport(ERROR,
+						(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+						 errmsg("policies changed too often within one statement"),
+						 errdetail("Policy set \"%s\" had more than %d versions while the statement ran.",
+								   set, RETAINED_MAX),
+						 errhint("Change policies in statements of their own.")));
+			return pin->version;
+		}
+	}
+
+	version = version_get(set);
+
+	pin = MemoryContextAlloc(CacheMemoryContext,
+							 offsetof(AuthzPolicyPin, set) + strlen(set) + 1);
+	strcpy(pin->set, set);
+	pin->version = version;
+	pin->subid = GetCurrentSubTransactionId();
+	version->pins++;
+	pin->next = statement->policies;
+	statement->policies = pin;
+
+	/* The one just pinned belongs to the statement last in the walk. */
+	authz_statement_walk(retained_count, &retained);
+	if (retained > RETAINED_MAX)
+		authz_statement_walk(retained_release, &retained);
+	return version;
+}
+
+void
+authz_policy_statement_end(AuthzStatement *statement)
+{
+	AuthzPolicyPin *pin = statement->policies;
+
+	statement->policies = NULL;
+	while (pin != NULL)
+	{
+		AuthzPolicyPin *next = pin->next;
+
+		pin_release(pin);
+		pfree(pin);
+		pin = next;
+	}
+}
+
+/* With a statement: forget its pins; without: the cached entries. */
+void
+authz_policy_subxact_abort(AuthzStatement *statement, SubTransactionId subid)
+{
+	dlist_mutable_iter iter;
+
+	if (statement != NULL)
+	{
+		AuthzPolicyPin **link = &statement->policies;
+
+		while (*link != NULL)
+		{
+			AuthzPolicyPin *pin = *link;
+
+			if (pin->subid >= subid)
+			{
+				*link = pin->next;
+				pin_release(pin);
+				pfree(pin);
+			}
+			else
+				link = &pin->next;
+		}
+		return;
+	}
+
+	dlist_foreach_modify(iter, &cached)
+	{
+		AuthzPolicyVersion *version = dlist_container(AuthzPolicyVersion, node, iter.cur);
+
+		if (version->loaded_in != InvalidSubTransactionId &&
+			version->loaded_in >= subid)
+			version_uncache(version);
+	}
+}
+
+void
+authz_policy_xact_end(bool committed)
+{
+	dlist_mutable_iter iter;
+
+	dlist_foreach_modify(iter, &cached)
+	{
+		AuthzPolicyVersion *version = dlist_container(AuthzPolicyVersion, node, iter.cur);
+
+		if (version->loaded_in == InvalidSubTransactionId)
+			continue;
+		if (committed)
+			version->loaded_in = InvalidSubTransactionId;
+		else
+			version_uncache(version);
+	}
+}
+
+/* -------------------------------------------------------------- advancing */
+
+/*
+ * Write a set's version row: the next version, or at least this one.  Under
+ * the proxy lock, so nobody else is at it.  False when there is no row and
+ * insert is false.
+ */
+static bool
+version_row_write(const char *set, int64 at_least, bool insert)
+{
+	AuthzRelations rels = *authz_relations();
+	Relation	versions;
+	Snapshot	snapshot;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	HeapTuple	changed = NULL;
+	Datum		values[Natts_policy_versions] = {0};
+	bool		nulls[Natts_policy_versions] = {0};
+	bool		replace[Natts_policy_versions] = {0};
+	bool		found;
+
+	LockRelationOid(rels.policy_proxy, ShareRowExclusiveLock);
+	versions = table_open(rels.policy_versions, RowExclusiveLock);
+	snapshot = RegisterSnapshot(GetCatalogSnapshot(rels.policy_versions));
+	scan = version_row_scan(versions, rels.policy_versions_pkey, snapshot, set);
+	tuple = systable_getnext(scan);
+	found = HeapTupleIsValid(tuple);
+	if (found)
+	{
+		int64		current = version_row_number(versions, tuple);
+
+		values[Anum_policy_versions_version - 1] =
+			Int64GetDatum(at_least > 0 ? Max(current, at_least) : current + 1);
+		replace[Anum_policy_versions_version - 1] = true;
+		changed = heap_modify_tuple(tuple, RelationGetDescr(versions),
+									values, nulls, replace);
+		CatalogTupleUpdate(versions, &changed->t_self, changed);
+	}
+	else if (insert)
+	{
+		values[Anum_policy_versions_policy_set - 1] = CStringGetTextDatum(set);
+		values[Anum_policy_versions_version - 1] = Int64GetDatum(Max(at_least, 1));
+		changed = heap_form_tuple(RelationGetDescr(versions), values, nulls);
+		CatalogTupleInsert(versions, changed);
+	}
+	systable_endscan(scan);
+	UnregisterSnapshot(snapshot);
+	table_close(versions, NoLock);
+	if (changed == NULL)
+		return false;
+
+	heap_freetuple(changed);
+	CacheInvalidateRelcacheByRelid(rels.policy_proxy);
+	/* The next write of the row, and the next check, see this one. */
+	CommandCounterIncrement();
+	return true;
+}
+
+static void
+version_advance(const char *set)
+{
+	version_row_write(set, 0, true);
+}
+
+/* TRUNCATE does not say which sets it touched: all that there are. */
+static void
+version_advance_all(void)
+{
+	AuthzRelations rels = *authz_relations();
+	Relation	versions = table_open(rels.policy_versions, AccessShareLock);
+	Snapshot	snapshot = RegisterSnapshot(GetCatalogSnapshot(rels.policy_versions));
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	List	   *sets = NIL;
+	ListCell   *lc;
+
+	scan = systable_beginscan(versions, InvalidOid, false, snapshot, 0, NULL);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+		sets = lappend(sets, policy_column(tuple, RelationGetDescr(versions),
+										   Anum_policy_versions_policy_set));
+	systable_endscan(scan);
+	UnregisterSnapshot(snapshot);
+	table_close(versions, NoLock);
+
+	foreach(lc, sets)
+		version_advance(lfirst(lc));
+}
+
+/* --------------------------------------------------------------- triggers */
+
+/* BEFORE STATEMENT: queue up behind other writers before a row is locked. */
+Datum
+authz_policies_before_statement(PG_FUNCTION_ARGS)
+{
+	AuthzRelations rels = *authz_relations();
+
+	authz_check_trigger(fcinfo, rels.policies, "policies_before_statement");
+	LockRelationOid(rels.policy_proxy, ShareRowExclusiveLock);
+	authz_write_begin(rels.policies);
+	return PointerGetDatum(NULL);
+}
+
+/* BEFORE ROW, INSERT or UPDATE: refuse what does not compile. */
+Datum
+authz_policies_before_row(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigdata = (TriggerData *) fcinfo->context;
+	HeapTuple	tuple;
+	TupleDesc	desc;
+	CedarArena *arena;
+	bool		isnull;
+	bool		set_null;
+	bool		id_null;
+	bool		is_template;
+	size_t		size;
+	char	   *text;
+
+	authz_check_trigger(fcinfo, authz_relations()->policies, "policies_before_row");
+	tuple = TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event) ?
+		trigdata->tg_newtuple : trigdata->tg_trigtuple;
+	desc = RelationGetDescr(trigdata->tg_relation);
+
+	/* Nulls are for the NOT NULL constraints, which come after us. */
+	heap_getattr(tuple, Anum_policies_policy_set, desc, &set_null);
+	heap_getattr(tuple, Anum_policies_policy_id, desc, &id_null);
+	heap_getattr(tuple, Anum_policies_policy, desc, &isnull);
+	if (set_null || id_null || isnull)
+		return PointerGetDatum(tuple);
+
+	text = policy_column(tuple, desc, Anum_policies_policy);
+	arena = authz_arena_create(CurrentMemoryContext);
+	policy_compile(arena,
+				   policy_column(tuple, desc, Anum_policies_policy_set),
+				   policy_column(tuple, desc, Anum_policies_policy_id),
+				   text, strlen(text), &is_template, &size);
+	cedar_arena_destroy(arena);
+	return PointerGetDatum(tuple);
+}
+
+static void
+policy_row_changed(AuthzWrite *write, HeapTuple tuple, TupleDesc desc)
+{
+	char	   *set = policy_column(tuple, desc, Anum_policies_policy_set);
+
+	if (write != NULL)
+		authz_write_add(write, set);
+	else
+		version_advance(set);
+	pfree(set);
+}
+
+/* AFTER ROW: remember the sets touched; no statement around it, advance. */
+Datum
+authz_policies_after_row(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigdata = (TriggerData *) fcinfo->context;
+	Oid			relid = authz_relations()->policies;
+	AuthzWrite *write;
+	TupleDesc	desc;
+
+	authz_check_trigger(fcinfo, relid, "policies_after_row");
+	desc = RelationGetDescr(trigdata->tg_relation);
+	write = authz_write_current(relid);
+	policy_row_changed(write, trigdata->tg_trigtuple, desc);
+	if (TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event))
+		policy_row_changed(write, trigdata->tg_newtuple, desc);
+	return PointerGetDatum(NULL);
+}
+
+/* AFTER STATEMENT: advance each set touched. */
+Datum
+authz_policies_after_statement(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigdata = (TriggerData *) fcinfo->context;
+	Oid			relid = authz_relations()->policies;
+	AuthzWrite *write;
+	ListCell   *lc;
+
+	authz_check_trigger(fcinfo, relid, "policies_after_statement");
+	write = authz_write_current(relid);
+	if (TRIGGER_FIRED_BY_TRUNCATE(trigdata->tg_event))
+		version_advance_all();
+	else if (write != NULL)
+	{
+		foreach(lc, write->sets)
+			version_advance(lfirst(lc));
+	}
+	if (write != NULL)
+		authz_write_end(write);
+	return PointerGetDatum(NULL);
+}
+
+/*
+ * BEFORE ROW on the version rows themselves.  A restore inserts rows that the
+ * policies' triggers may have made already; an apply worker updates rows that
+ * ours have advanced.  Neither may fail, and a version never goes back.
+ */
+Datum
+authz_policy_versions_before_row(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigdata = (TriggerData *) fcinfo->context;
+	AuthzRelations rels = *authz_relations();
+	TupleDesc	desc;
+	HeapTuple	tuple;
+	int64		version;
+	bool		isnull;
+
+	authz_check_trigger(fcinfo, rels.policy_versions, "policy_versions_before_row");
+	desc = RelationGetDescr(trigdata->tg_relation);
+	tuple = TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event) ?
+		trigdata->tg_newtuple : trigdata->tg_trigtuple;
+
+	LockRelationOid(rels.policy_proxy, ShareRowExclusiveLock);
+	CacheInvalidateRelcacheByRelid(rels.policy_proxy);
+
+	heap_getattr(tuple, Anum_policy_versions_policy_set, desc, &isnull);
+	if (isnull)
+		return PointerGetDatum(tuple);	/* NOT NULL refuses it */
+	version = DatumGetInt64(heap_getattr(tuple, Anum_policy_versions_version,
+										 desc, &isnull));
+	if (isnull || version < 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_CHECK_VIOLATION),
+				 errmsg("version of a policy set must be at least 1")));
+
+	if (TRIGGER_FIRED_BY_INSERT(trigdata->tg_event))
+	{
+		char	   *set = policy_column(tuple, desc, Anum_policy_versions_policy_set);
+
+		if (version_row_write(set, version, false))
+			return PointerGetDatum(NULL);
+	}
+	else
+	{
+		int64		former = version_row_number(trigdata->tg_relation,
+												trigdata->tg_trigtuple);
+
+		if (version <= former)
+		{
+			Datum		values[Natts_policy_versions] = {0};
+			bool		nulls[Natts_policy_versions] = {0};
+			bool		replace[Natts_policy_versions] = {0};
+
+			values[Anum_policy_versions_version - 1] = Int64GetDatum(former + 1);
+			replace[Anum_policy_versions_version - 1] = true;
+			tuple = heap_modify_tuple(tuple, desc, values, nulls, replace);
+		}
+	}
+	return PointerGetDatum(tuple);
+}
+
+/* -------------------------------------------------------------- functions */
+
+int64
+authz_policy_version_now(const char *set)
+{
+	AuthzRelations rels = *authz_relations();
+	Relation	versions = table_open(rels.policy_versions, AccessShareLock);
+	Snapshot	snapshot = RegisterSnapshot(GetCatalogSnapshot(rels.policy_versions));
+	VersionRow	row = version_row_read(versions, rels.policy_versions_pkey,
+									   snapshot, set);
+
+	UnregisterSnapshot(snapshot);
+	table_close(versions, NoLock);
+	return row.version;
+}
+
+Datum
+authz_policy_version(PG_FUNCTION_ARGS)
+{
+	const char *set = PG_ARGISNULL(0) ? authz_policy_set :
+		text_to_cstring(PG_GETARG_TEXT_PP(0));
+
+	PG_RETURN_INT64(authz_policy_version_now(set));
+}
+
+/* For those who changed policies while triggers were disabled. */
+Datum
+authz_policy_touch(PG_FUNCTION_ARGS)
+{
+	const char *set = PG_ARGISNULL(0) ? authz_policy_set :
+		text_to_cstring(PG_GETARG_TEXT_PP(0));
+
+	version_advance(set);
+	PG_RETURN_INT64(authz_policy_version_now(set));
+}

@@ -1,0 +1,55 @@
+/*-------------------------------------------------------------------------
+ *
+ * policy.h
+ *	  The policy store as a decision uses it.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef AUTHZ_POLICY_H
+#define AUTHZ_POLICY_H
+
+#include "access/xact.h"
+
+#include "cedar/cedar.h"
+#include "statement.h"
+
+/* One version of one policy set, compiled. */
+typedef struct AuthzPolicyVersion
+{
+	dlist_node	node;			/* in the cache, when cached */
+	bool		cached;
+	int			pins;			/* statements that use it */
+	SubTransactionId loaded_in; /* Invalid once its transaction committed */
+
+	/* key */
+	char	   *set;
+	Oid			relid;			/* policy_versions */
+	int64		version;		/* 0: the set has no version row */
+	TransactionId xmin;
+
+	uint32		n;
+	CedarPolicy *policies;		/* in the order of their ids; no templates */
+	MemoryContext cxt;			/* holds all of it, this struct too */
+} AuthzPolicyVersion;
+
+/*
+ * The version that this statement uses.  The first call for a statement
+ * confirms it against the version row under a fresh snapshot; it lives as
+ * long as the statement.
+ */
+extern const AuthzPolicyVersion *authz_policy_get(AuthzStatement *statement,
+												  const char *set);
+
+/* The set's version row as of now; 0 when there is none. */
+extern int64 authz_policy_version_now(const char *set);
+
+/* For statement.c. */
+extern void authz_policy_statement_end(AuthzStatement *statement);
+extern void authz_policy_subxact_abort(AuthzStatement *statement,
+									   SubTransactionId subid);
+extern void authz_policy_xact_end(bool committed);
+
+/* The GUC authz.policy_set. */
+extern char *authz_policy_set;
+
+#endif							/* AUTHZ_POLICY_H */

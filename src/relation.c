@@ -1,0 +1,108 @@
+/*-------------------------------------------------------------------------
+ *
+ * relation.c
+ *	  Where the extension's tables and indexes are.
+ *
+ * The OIDs are found by name once and kept until a relcache invalidation of
+ * one of them (or of everything) says that they may have changed: DROP
+ * EXTENSION and CREATE EXTENSION in one backend, or the rollback of either.
+ * The callback does nothing but clear a flag.  It is registered once a
+ * backend; such slots are few.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+#include "compat.h"
+
+#include "catalog/namespace.h"
+#include "commands/trigger.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+
+#include "relation.h"
+
+static AuthzRelations relations;
+static bool relations_valid = false;
+
+static void
+relation_invalidated(Datum arg, Oid relid)
+{
+	if (!relations_valid)
+		return;
+	if (relid == InvalidOid ||
+		relid == relations.policies ||
+		relid == relations.policies_pkey ||
+		relid == relations.policy_versions ||
+		relid == relations.policy_versions_pkey ||
+		relid == relations.entities ||
+		relid == relations.entities_pkey ||
+		relid == relations.gateway_roles ||
+		relid == relations.gateway_roles_pkey)
+		relations_valid = false;
+}
+
+void
+authz_relation_init(void)
+{
+	CacheRegisterRelcacheCallback(relation_invalidated, (Datum) 0);
+}
+
+static Oid
+relation_find(Oid schema, const char *name)
+{
+	Oid			relid = get_relname_relid(name, schema);
+
+	if (!OidIsValid(relid))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("relation \"%s.%s\" does not exist", AUTHZ_SCHEMA, name),
+				 errhint("Create the extension authz in this database.")));
+	return relid;
+}
+
+const AuthzRelations *
+authz_relations(void)
+{
+	AuthzRelations found;
+	Oid			schema;
+
+	if (relations_valid)
+		return &relations;
+
+	/* The look-ups may process invalidations: take a copy, then publish. */
+	schema = get_namespace_oid(AUTHZ_SCHEMA, true);
+	if (!OidIsValid(schema))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_SCHEMA),
+				 errmsg("schema \"%s\" does not exist", AUTHZ_SCHEMA),
+				 errhint("Create the extension authz in this database.")));
+	found.policies = relation_find(schema, "policies");
+	found.policies_pkey = relation_find(schema, "policies_pkey");
+	found.policy_versions = relation_find(schema, "policy_versions");
+	found.policy_versions_pkey = relation_find(schema, "policy_versions_pkey");
+	found.policy_proxy = relation_find(schema, "policy_proxy");
+	found.entities = relation_find(schema, "entities");
+	found.entities_pkey = relation_find(schema, "entities_pkey");
+	found.gateway_roles = relation_find(schema, "gateway_roles");
+	found.gateway_roles_pkey = relation_find(schema, "gateway_roles_pkey");
+	relations = found;
+	relations_valid = true;
+	return &relations;
+}
+
+void
+authz_check_trigger(FunctionCallInfo fcinfo, Oid relid, const char *function)
+{
+	TriggerData *trigdata = (TriggerData *) fcinfo->context;
+
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"%s\" was not called by trigger manager",
+						function)));
+	if (RelationGetRelid(trigdata->tg_relation) != relid)
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"%s\" belongs to another table", function)));
+}

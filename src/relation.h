@@ -1,0 +1,55 @@
+/*-------------------------------------------------------------------------
+ *
+ * relation.h
+ *	  Where the extension's tables and indexes are.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef AUTHZ_RELATION_H
+#define AUTHZ_RELATION_H
+
+#define AUTHZ_SCHEMA "authz"
+
+typedef struct AuthzRelations
+{
+	Oid			policies;
+	Oid			policies_pkey;
+	Oid			policy_versions;
+	Oid			policy_versions_pkey;
+	Oid			policy_proxy;
+	Oid			entities;
+	Oid			entities_pkey;
+	Oid			gateway_roles;
+	Oid			gateway_roles_pkey;
+} AuthzRelations;
+
+/* Columns, by number. */
+#define Anum_policies_policy_set	1
+#define Anum_policies_policy_id		2
+#define Anum_policies_policy		3
+#define Anum_policies_enabled		4
+
+#define Anum_policy_versions_policy_set	1
+#define Anum_policy_versions_version	2
+#define Natts_policy_versions			2
+
+#define Anum_entities_uid		1
+#define Anum_entities_attrs		2
+#define Anum_entities_tags		3
+#define Anum_entities_parents	4
+
+#define Anum_gateway_roles_role_name	1
+
+/*
+ * The OIDs as of now.  The result is valid until the next call; copy what has
+ * to outlive it.  Raises when the extension is not there.
+ */
+extern const AuthzRelations *authz_relations(void);
+
+/* Is one of the triggers' functions called by this table's trigger? */
+extern void authz_check_trigger(FunctionCallInfo fcinfo, Oid relid,
+								const char *function);
+
+extern void authz_relation_init(void);
+
+#endif							/* AUTHZ_RELATION_H */

@@ -1,0 +1,298 @@
+/*-------------------------------------------------------------------------
+ *
+ * statement.c
+ *	  What identifies a statement, and what is remembered for one.
+ *
+ * A decision asked for each row of a scan must use one version of the
+ * policies and may remember the entities it has read.  Both hang on the
+ * statement, and PostgreSQL has no name for that.  Ours is
+ *
+ *	 - the contents of the active snapshot, its curcid included.  Under READ
+ *	   COMMITTED every statement takes a snapshot, and two with the same
+ *	   contents have no commit between them;
+ *	 - under REPEATABLE READ and SERIALIZABLE, where all statements of a
+ *	   transaction share a snapshot, also the time at which the portal was
+ *	   made (the statement's timestamp, and the same for each FETCH from a
+ *	   cursor) and the statement's place in a query string of several;
+ *	 - what an aborted subtransaction may have shown goes with it: two
+ *	   statements around a ROLLBACK TO can have identical snapshots and
+ *	   different contents.  Whatever was remembered since the subtransaction
+ *	   began is forgotten; what is older cannot have seen its changes, and a
+ *	   statement that goes on after a nested block's failure keeps its
+ *	   version.
+ *
+ * Memory: one context under TopMemoryContext, emptied when the transaction
+ * ends.  At most STATEMENTS_MAX are kept, the least recently used goes first.
+ *
+ * A command that is still writing shows an inner statement (of a function
+ * that it calls) its rows so far, and the next inner statement more of them,
+ * under the same key.  AuthzWrite is there for that: while one is open nothing
+ * read from its table is remembered.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+#include "compat.h"
+
+#include "access/xact.h"
+#include "nodes/plannodes.h"
+#include "tcop/pquery.h"
+#include "utils/memutils.h"
+#include "utils/portal.h"
+#include "utils/snapmgr.h"
+
+#include "entity.h"
+#include "policy.h"
+#include "statement.h"
+
+#define STATEMENTS_MAX 256
+
+static dlist_head statements = DLIST_STATIC_INIT(statements);
+static int	statement_count = 0;
+static slist_head writes = SLIST_STATIC_INIT(writes);
+static MemoryContext statement_cxt = NULL;
+
+static void
+statement_free(AuthzStatement *statement)
+{
+	dlist_delete(&statement->node);
+	statement_count--;
+	authz_policy_statement_end(statement);
+	authz_entity_statement_end(statement);
+	if (statement->xip != NULL)
+		pfree(statement->xip);
+	if (statement->subxip != NULL)
+		pfree(statement->subxip);
+	pfree(statement);
+}
+
+/* The half of the key that the snapshot does not hold. */
+static void
+statement_started(TimestampTz *started, int *location)
+{
+	*started = 0;
+	*location = -1;
+	if (!IsolationUsesXactSnapshot())
+		return;
+	if (ActivePortal == NULL)
+	{
+		*started = GetCurrentStatementStartTimestamp();
+		return;
+	}
+	*started = ActivePortal->creation_time;
+	if (ActivePortal->stmts != NIL)
+		*location = linitial_node(PlannedStmt, ActivePortal->stmts)->stmt_location;
+}
+
+static bool
+xids_equal(const TransactionId *a, const TransactionId *b, int n)
+{
+	return n <= 0 || memcmp(a, b, n * sizeof(TransactionId)) == 0;
+}
+
+static inline bool
+statement_matches(const AuthzStatement *statement, Snapshot snapshot,
+				  TimestampTz started, int location)
+{
+	return statement->curcid == snapshot->curcid &&
+		statement->xmax == snapshot->xmax &&
+		statement->xmin == snapshot->xmin &&
+		statement->xcnt == snapshot->xcnt &&
+		statement->subxcnt == snapshot->subxcnt &&
+		statement->suboverflowed == snapshot->suboverflowed &&
+		statement->recovery == snapshot->takenDuringRecovery &&
+		statement->started == started &&
+		statement->location == location &&
+		xids_equal(statement->xip, snapshot->xip, snapshot->xcnt) &&
+		xids_equal(statement->subxip, snapshot->subxip, snapshot->subxcnt);
+}
+
+static TransactionId *
+xids_copy(const TransactionId *xids, int n)
+{
+	TransactionId *copy;
+
+	if (n <= 0)
+		return NULL;
+	copy = MemoryContextAlloc(statement_cxt, n * sizeof(TransactionId));
+	memcpy(copy, xids, n * sizeof(TransactionId));
+	return copy;
+}
+
+AuthzStatement *
+authz_statement(void)
+{
+	Snapshot	snapshot;
+	AuthzStatement *statement;
+	TimestampTz started;
+	int			location;
+	dlist_iter	iter;
+
+	if (!ActiveSnapshotSet())
+		elog(ERROR, "no active snapshot for an authorization decision");
+	snapshot = GetActiveSnapshot();
+	if (snapshot->snapshot_type != SNAPSHOT_MVCC)
+		elog(ERROR, "unsupported snapshot for an authorization decision");
+	statement_started(&started, &location);
+
+	dlist_foreach(iter, &statements)
+	{
+		statement = dlist_container(AuthzStatement, node, iter.cur);
+		if (statement_matches(statement, snapshot, started, location))
+		{
+			dlist_move_head(&statements, &statement->node);
+			return statement;
+		}
+	}
+
+	while (statement_count >= STATEMENTS_MAX)
+		statement_free(dlist_tail_element(AuthzStatement, node, &statements));
+
+	if (statement_cxt == NULL)
+		statement_cxt = AllocSetContextCreate(TopMemoryContext,
+											  "authz statements",
+											  ALLOCSET_SMALL_SIZES);
+	statement = MemoryContextAllocZero(statement_cxt, sizeof(AuthzStatement));
+	statement->xmin = snapshot->xmin;
+	statement->xmax = snapshot->xmax;
+	statement->xcnt = snapshot->xcnt;
+	statement->xip = xids_copy(snapshot->xip, snapshot->xcnt);
+	statement->subxcnt = snapshot->subxcnt;
+	statement->subxip = xids_copy(snapshot->subxip, snapshot->subxcnt);
+	statement->suboverflowed = snapshot->suboverflowed;
+	statement->recovery = snapshot->takenDuringRecovery;
+	statement->curcid = snapshot->curcid;
+	statement->started = started;
+	statement->location = location;
+	statement->subid = GetCurrentSubTransactionId();
+	dlist_push_head(&statements, &statement->node);
+	statement_count++;
+	return statement;
+}
+
+void
+authz_statement_walk(void (*fn) (AuthzStatement *statement, void *arg),
+					 void *arg)
+{
+	dlist_iter	iter;
+
+	dlist_reverse_foreach(iter, &statements)
+		fn(dlist_container(AuthzStatement, node, iter.cur), arg);
+}
+
+void
+authz_write_begin(Oid relid)
+{
+	AuthzWrite *write = MemoryContextAllocZero(TopTransactionContext,
+											   sizeof(AuthzWrite));
+
+	write->relid = relid;
+	write->subid = GetCurrentSubTransactionId();
+	slist_push_head(&writes, &write->node);
+}
+
+AuthzWrite *
+authz_write_current(Oid relid)
+{
+	slist_iter	iter;
+
+	slist_foreach(iter, &writes)
+	{
+		AuthzWrite *write = slist_container(AuthzWrite, node, iter.cur);
+
+		if (write->relid == relid)
+			return write;
+	}
+	return NULL;
+}
+
+void
+authz_write_add(AuthzWrite *write, const char *set)
+{
+	MemoryContext old;
+	ListCell   *lc;
+
+	foreach(lc, write->sets)
+	{
+		if (strcmp(lfirst(lc), set) == 0)
+			return;
+	}
+	old = MemoryContextSwitchTo(TopTransactionContext);
+	write->sets = lappend(write->sets, pstrdup(set));
+	MemoryContextSwitchTo(old);
+}
+
+void
+authz_write_end(AuthzWrite *write)
+{
+	slist_delete(&writes, &write->node);
+	list_free_deep(write->sets);
+	pfree(write);
+}
+
+static void
+statement_xact_callback(XactEvent event, void *arg)
+{
+	switch (event)
+	{
+		case XACT_EVENT_COMMIT:
+		case XACT_EVENT_PARALLEL_COMMIT:
+		case XACT_EVENT_ABORT:
+		case XACT_EVENT_PARALLEL_ABORT:
+		case XACT_EVENT_PREPARE:
+			while (!dlist_is_empty(&statements))
+				statement_free(dlist_head_element(AuthzStatement, node, &statements));
+			slist_init(&writes);	/* the memory goes with the transaction */
+			if (statement_cxt != NULL)
+				MemoryContextReset(statement_cxt);
+
+			/* After PREPARE this backend does not see the changes any more. */
+			authz_policy_xact_end(event == XACT_EVENT_COMMIT ||
+								  event == XACT_EVENT_PARALLEL_COMMIT);
+			break;
+		case XACT_EVENT_PRE_COMMIT:
+		case XACT_EVENT_PARALLEL_PRE_COMMIT:
+		case XACT_EVENT_PRE_PREPARE:
+			break;
+	}
+}
+
+static void
+statement_subxact_callback(SubXactEvent event, SubTransactionId mySubid,
+						   SubTransactionId parentSubid, void *arg)
+{
+	dlist_mutable_iter iter;
+	slist_mutable_iter witer;
+
+	if (event != SUBXACT_EVENT_ABORT_SUB)
+		return;
+
+	/*
+	 * Ids grow within a transaction, so those from mySubid on are this
+	 * subtransaction and what was nested in it.
+	 */
+	dlist_foreach_modify(iter, &statements)
+	{
+		AuthzStatement *statement = dlist_container(AuthzStatement, node, iter.cur);
+
+		if (statement->subid >= mySubid)
+			statement_free(statement);
+		else
+			authz_policy_subxact_abort(statement, mySubid);
+	}
+	slist_foreach_modify(witer, &writes)
+	{
+		AuthzWrite *write = slist_container(AuthzWrite, node, witer.cur);
+
+		if (write->subid >= mySubid)
+			slist_delete_current(&witer);
+	}
+	authz_policy_subxact_abort(NULL, mySubid);
+}
+
+void
+authz_statement_init(void)
+{
+	RegisterXactCallback(statement_xact_callback, NULL);
+	RegisterSubXactCallback(statement_subxact_callback, NULL);
+}

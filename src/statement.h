@@ -1,0 +1,80 @@
+/*-------------------------------------------------------------------------
+ *
+ * statement.h
+ *	  What identifies a statement, and what is remembered for one.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef AUTHZ_STATEMENT_H
+#define AUTHZ_STATEMENT_H
+
+#include "access/xact.h"
+#include "datatype/timestamp.h"
+#include "lib/ilist.h"
+
+struct AuthzPolicyPin;			/* policy.c */
+struct AuthzEntityMemo;			/* entity.c */
+
+/*
+ * A statement that has asked for a decision.  Valid until the next call of
+ * authz_statement or the end of the (sub)transaction.
+ */
+typedef struct AuthzStatement
+{
+	dlist_node	node;
+
+	/* key: the snapshot's contents */
+	TransactionId xmin;
+	TransactionId xmax;
+	TransactionId *xip;
+	uint32		xcnt;
+	int32		subxcnt;
+	TransactionId *subxip;
+	bool		suboverflowed;
+	bool		recovery;
+	CommandId	curcid;
+
+	/* key: under REPEATABLE READ and SERIALIZABLE only */
+	TimestampTz started;
+	int			location;
+
+	SubTransactionId subid;		/* where it was first seen */
+
+	struct AuthzPolicyPin *policies;	/* owned by policy.c */
+	struct AuthzEntityMemo *memo;	/* owned by entity.c */
+} AuthzStatement;
+
+/* The statement of the active snapshot. */
+extern AuthzStatement *authz_statement(void);
+
+/* Call fn for each statement, least recently used first. */
+extern void authz_statement_walk(void (*fn) (AuthzStatement *statement, void *arg),
+								 void *arg);
+
+/*
+ * Commands that are writing policies or entities just now, innermost last.
+ * BEFORE STATEMENT triggers begin one, AFTER STATEMENT triggers end it; a
+ * subtransaction that aborts takes its own with it.
+ */
+typedef struct AuthzWrite
+{
+	slist_node	node;
+	Oid			relid;
+	SubTransactionId subid;
+	List	   *sets;			/* char *: policy sets touched */
+} AuthzWrite;
+
+extern void authz_write_begin(Oid relid);
+
+/* The innermost write of this table, or NULL: no statement triggers fire. */
+extern AuthzWrite *authz_write_current(Oid relid);
+
+/* Remember a string in it, once. */
+extern void authz_write_add(AuthzWrite *write, const char *set);
+
+/* Forget the innermost write of this table. */
+extern void authz_write_end(AuthzWrite *write);
+
+extern void authz_statement_init(void);
+
+#endif							/* AUTHZ_STATEMENT_H */
