@@ -173,7 +173,8 @@ static CedarCode
 put_bytes(Compiler *c, const void *bytes, size_t size, uint32_t *offset)
 {
 	TRY(reserve(c, size, offset));
-	memcpy(data_at(c, *offset), bytes, size);
+	if (size > 0)
+		memcpy(data_at(c, *offset), bytes, size);
 	return CEDAR_OK;
 }
 

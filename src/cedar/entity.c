@@ -69,7 +69,7 @@ make_uid(CedarArena *arena, const CedarJson *j, const CedarStr *type,
 {
 	if (cedar_uid_make(arena, type->bytes, type->len, id->bytes, id->len, uid,
 					   err) != CEDAR_OK)
-		return at(j, err);
+		return at(cedar_json_get(j, "type"), err);
 	return CEDAR_OK;
 }
 

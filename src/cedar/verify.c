@@ -93,6 +93,8 @@ slot_ok(Checker *c, uint64_t offset, int depth)
 	}
 	/* a negative or huge distance wraps to an offset outside the block */
 	at = offset + (uint64_t) slot->u.rel;
+	if (at >= c->size)
+		return false;
 	v = cedar_slot_value(slot);
 	switch ((CedarKind) slot->kind)
 	{
@@ -246,45 +248,49 @@ node_ok(Checker *c, uint32_t i)
 }
 
 /*
- * Is what hangs below a node a tree?  A node with two parents would make
- * evaluation exponential.  Depths shrink at every step, so this ends.
+ * Are the nodes a tree, numbered as the compiler does it (operands in order,
+ * then the node)?  A node with two parents could make evaluation exponential.
+ * Depths shrink at every step, so this ends.
  */
 static bool
 tree_ok(Checker *c, uint32_t i)
 {
 	const CedarNode *n = &cedar_piece_nodes(c->piece)[i];
 	const uint32_t *list = (const uint32_t *) (c->block + n->a);
+	bool		ok = true;
 
-	if (c->visited++ >= c->piece->n_nodes)
-		return false;
 	switch (n->op)
 	{
 		case CEDAR_OP_LIT:
 		case CEDAR_OP_VAR:
-			return true;
+			break;
 		case CEDAR_OP_IF:
-			return tree_ok(c, n->a) && tree_ok(c, n->b) && tree_ok(c, n->c);
+			ok = tree_ok(c, n->a) && tree_ok(c, n->b) && tree_ok(c, n->c);
+			break;
 		case CEDAR_OP_AND:
 		case CEDAR_OP_OR:
 		case CEDAR_OP_SET:
 		case CEDAR_OP_RECORD:
 		case CEDAR_OP_CALL:
-			for (uint32_t k = 0; k < n->b; k++)
-				if (!tree_ok(c, list[k]))
-					return false;
-			return true;
+			for (uint32_t k = 0; ok && k < n->b; k++)
+				ok = tree_ok(c, list[k]);
+			break;
 		case CEDAR_OP_NOT:
 		case CEDAR_OP_NEG:
 		case CEDAR_OP_IS_EMPTY:
 		case CEDAR_OP_GET_ATTR:
 		case CEDAR_OP_HAS_ATTR:
 		case CEDAR_OP_LIKE:
-			return tree_ok(c, n->a);
+			ok = tree_ok(c, n->a);
+			break;
 		case CEDAR_OP_IS:
-			return tree_ok(c, n->a) && (n->c == CEDAR_NONE || tree_ok(c, n->c));
+			ok = tree_ok(c, n->a) && (n->c == CEDAR_NONE || tree_ok(c, n->c));
+			break;
 		default:
-			return tree_ok(c, n->a) && tree_ok(c, n->b);
+			ok = tree_ok(c, n->a) && tree_ok(c, n->b);
+			break;
 	}
+	return ok && c->visited++ == i;
 }
 
 static bool
