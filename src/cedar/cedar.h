@@ -31,6 +31,9 @@
 #define CEDAR_MAX_DEPTH			1000	/* nesting of an expression */
 #define CEDAR_MAX_JSON_DEPTH	128		/* nesting of a JSON document */
 #define CEDAR_MAX_POLICY_BYTES	(1024 * 1024)	/* source text of one policy */
+#define CEDAR_MAX_SET_SIZE		1000000 /* elements of a set in JSON */
+#define CEDAR_MAX_STEPS			10000000	/* nodes and set elements that the
+											 * evaluation of one policy visits */
 
 typedef enum CedarCode
 {
@@ -399,14 +402,32 @@ typedef struct CedarDecision
 } CedarDecision;
 
 /*
+ * A scope index: which of n policies can apply to a request, by the uids and
+ * types that their scopes name.  One position-independent block that refers to
+ * policies by their number; it goes with exactly these policies in this order.
+ */
+typedef struct CedarIndex CedarIndex;
+
+extern CedarCode cedar_index_build(CedarArena *arena, const CedarPolicy *policies,
+								   uint32_t n, const CedarIndex **index,
+								   size_t *size, CedarError *err);
+
+/* Check a block that came from elsewhere: CEDAR_ERR_IMAGE unless it is sound. */
+extern CedarCode cedar_index_verify(const void *block, size_t size, uint32_t n,
+									CedarError *err);
+
+/*
  * Decide a request: deny unless a permit and no forbid is satisfied.
  * Templates among the policies are passed over.  A policy whose evaluation
  * fails is skipped and reported; every other failure is the call's own
  * failure and leaves no decision.  With reasons_wanted false the walk may
  * stop as soon as the answer is known and reasons and errors are empty.
+ * With an index only the policies it names are looked at, else all of them;
+ * the decision is the same.
  */
 extern CedarCode cedar_authorize(CedarArena *arena,
 								 const CedarPolicy *policies, uint32_t n,
+								 const CedarIndex *index,
 								 const CedarEntitySource *source,
 								 const CedarRequest *request,
 								 bool reasons_wanted,

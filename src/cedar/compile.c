@@ -28,13 +28,6 @@ typedef struct Compiler
 	CedarBuf	data;
 } Compiler;
 
-#define TRY(call) \
-	do { \
-		CedarCode	try_ = (call); \
-		if (CEDAR_UNLIKELY(try_ != CEDAR_OK)) \
-			return try_; \
-	} while (0)
-
 /* ------------------------------------------------------- constant folding */
 
 /*

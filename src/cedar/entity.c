@@ -11,13 +11,6 @@
  */
 #include "internal.h"
 
-#define TRY(call) \
-	do { \
-		CedarCode	try_ = (call); \
-		if (CEDAR_UNLIKELY(try_ != CEDAR_OK)) \
-			return try_; \
-	} while (0)
-
 struct CedarEntities
 {
 	CedarArena *arena;

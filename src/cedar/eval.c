@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * eval.c
- *	  Evaluation of compiled policies, and authorization.
+ *	  Evaluation of the conditions of compiled policies.
  *
  * An evaluation reads the piece, the entities and the request and writes
  * nothing but the ancestors of an entity that is asked `in` for the first
@@ -12,46 +12,48 @@
  */
 #define _GNU_SOURCE				/* memmem */
 
-#include "internal.h"
+#include "eval.h"
 
-#define TRY(call) \
-	do { \
-		CedarCode	try_ = (call); \
-		if (CEDAR_UNLIKELY(try_ != CEDAR_OK)) \
-			return try_; \
-	} while (0)
-
-typedef struct Eval
-{
-	CedarArena *arena;
-	const CedarEntitySource *source;
-	const CedarRequest *request;
-	CedarError *err;
-
-	/* the policy at hand */
-	const char *block;
-	const CedarNode *nodes;
-
-	/* entities of principal, action and resource, looked up at first use */
-	CedarEntity *known[3];
-	bool		looked_up[3];
-	uint32_t	steps;
-} Eval;
-
-static CedarCode eval(Eval *e, uint32_t i, CedarValue *out);
+static CedarCode eval(CedarEval *e, uint32_t i, CedarValue *out);
 
 /* ---------------------------------------------------------------- helpers */
 
-static inline const CedarStr *
-str_at(const Eval *e, uint32_t offset)
+#define STACK_CHECK_DEPTH 16
+
+static CedarCode
+spend_slowly(CedarEval *e, uint64_t n)
 {
-	return (const CedarStr *) (e->block + offset);
+	cedar_arena_check_interrupt(e->arena);
+	if (n <= e->steps)
+	{
+		e->steps -= n;
+		return CEDAR_OK;
+	}
+	return cedar_fail(e->err, CEDAR_ERR_LIMIT,
+					  "evaluation of a policy takes more than %u steps", CEDAR_MAX_STEPS);
 }
 
-static inline const uint32_t *
-list_at(const Eval *e, uint32_t offset)
+/* Account for n nodes or elements; now and then, look for an interrupt. */
+static inline CedarCode
+spend(CedarEval *e, uint64_t n)
 {
-	return (const uint32_t *) (e->block + offset);
+	if (CEDAR_LIKELY(n <= e->steps % CEDAR_STEPS_PER_CHECK))
+	{
+		e->steps -= n;
+		return CEDAR_OK;
+	}
+	return spend_slowly(e, n);
+}
+
+static void
+set_position(CedarEval *e, uint32_t i)
+{
+	const CedarPiece *p = (const CedarPiece *) e->block;
+	const CedarSpan *span = (const CedarSpan *) (e->block + p->spans) + i;
+
+	e->err->has_position = true;
+	e->err->offset = span->offset;
+	e->err->length = span->length;
 }
 
 static inline void
@@ -82,7 +84,7 @@ need_hash(CedarValue *v)
 }
 
 static CedarCode
-type_error(Eval *e, const char *expected, const CedarValue *got)
+type_error(CedarEval *e, const char *expected, const CedarValue *got)
 {
 	char		buf[160];
 
@@ -91,7 +93,7 @@ type_error(Eval *e, const char *expected, const CedarValue *got)
 }
 
 static CedarCode
-no_entity(Eval *e, const CedarUid *uid)
+no_entity(CedarEval *e, const CedarUid *uid)
 {
 	CedarValue	v = cedar_value_uid(uid);
 	char		buf[160];
@@ -100,8 +102,8 @@ no_entity(Eval *e, const CedarUid *uid)
 					  cedar_value_describe(&v, buf, sizeof(buf)));
 }
 
-static CedarCode
-find_entity(Eval *e, const CedarUid *uid, CedarEntity **entity)
+CedarCode
+cedar_eval_find(CedarEval *e, const CedarUid *uid, CedarEntity **entity)
 {
 	const CedarUid *const asked[3] = {
 		e->request->principal, e->request->action, e->request->resource
@@ -122,40 +124,50 @@ find_entity(Eval *e, const CedarUid *uid, CedarEntity **entity)
 	return e->source->find(e->source->userdata, uid, entity, e->err);
 }
 
-/* Is uid the same as, or a descendant of, the other? */
-static CedarCode
-is_in(Eval *e, const CedarUid *uid, const CedarUid *other, bool *result)
+CedarCode
+cedar_eval_ancestors(CedarEval *e, const CedarUid *uid, const CedarUidSet **ancestors)
 {
 	CedarEntity *entity;
 
-	*result = true;
-	if (cedar_uid_equal(uid, other))
-		return CEDAR_OK;
-	*result = false;
-	TRY(find_entity(e, uid, &entity));
+	*ancestors = NULL;
+	TRY(cedar_eval_find(e, uid, &entity));
 	if (entity == NULL || entity->n_parents == 0)
 		return CEDAR_OK;
 	if (entity->ancestors == NULL)
 		TRY(cedar_entity_ancestors(e->source, entity, e->err));
-	*result = cedar_uidset_has(entity->ancestors, other);
+	*ancestors = entity->ancestors;
+	return CEDAR_OK;
+}
+
+CedarCode
+cedar_eval_in(CedarEval *e, const CedarUid *uid, const CedarUid *other, bool *result)
+{
+	const CedarUidSet *ancestors;
+
+	*result = true;
+	if (cedar_uid_equal(uid, other))
+		return CEDAR_OK;
+	TRY(cedar_eval_ancestors(e, uid, &ancestors));
+	*result = ancestors != NULL && cedar_uidset_has(ancestors, other);
 	return CEDAR_OK;
 }
 
 /* -------------------------------------------------------------- operators */
 
 static CedarCode
-eval_in(Eval *e, const CedarUid *uid, const CedarValue *right, CedarValue *out)
+eval_in(CedarEval *e, const CedarUid *uid, const CedarValue *right, CedarValue *out)
 {
 	bool		found = false;
 
 	if (right->kind == CEDAR_ENTITY)
 	{
-		TRY(is_in(e, uid, right->u.uid, &found));
+		TRY(cedar_eval_in(e, uid, right->u.uid, &found));
 		set_bool(out, found);
 		return CEDAR_OK;
 	}
 	if (right->kind != CEDAR_SET)
 		return type_error(e, "an entity or a set of entities", right);
+	TRY(spend(e, right->u.set->n));
 	/* all elements must be entities, whatever the first of them says */
 	for (uint32_t i = 0; i < right->u.set->n; i++)
 	{
@@ -168,14 +180,14 @@ eval_in(Eval *e, const CedarUid *uid, const CedarValue *right, CedarValue *out)
 	{
 		CedarValue	v = cedar_slot_value(&right->u.set->elems[i]);
 
-		TRY(is_in(e, uid, v.u.uid, &found));
+		TRY(cedar_eval_in(e, uid, v.u.uid, &found));
 	}
 	set_bool(out, found);
 	return CEDAR_OK;
 }
 
 static CedarCode
-eval_compare(Eval *e, CedarOp op, const CedarValue *a, const CedarValue *b, CedarValue *out)
+eval_compare(CedarEval *e, CedarOp op, const CedarValue *a, const CedarValue *b, CedarValue *out)
 {
 	bool		comparable = a->kind == CEDAR_LONG || a->kind == CEDAR_DATETIME ||
 		a->kind == CEDAR_DURATION;
@@ -211,7 +223,7 @@ eval_compare(Eval *e, CedarOp op, const CedarValue *a, const CedarValue *b, Ceda
 }
 
 static CedarCode
-eval_arithmetic(Eval *e, CedarOp op, const CedarValue *a, const CedarValue *b, CedarValue *out)
+eval_arithmetic(CedarEval *e, CedarOp op, const CedarValue *a, const CedarValue *b, CedarValue *out)
 {
 	int64_t		r;
 	bool		overflow;
@@ -236,7 +248,7 @@ eval_arithmetic(Eval *e, CedarOp op, const CedarValue *a, const CedarValue *b, C
 }
 
 static CedarCode
-eval_sets(Eval *e, CedarOp op, const CedarValue *a, const CedarValue *b, CedarValue *out)
+eval_sets(CedarEval *e, CedarOp op, const CedarValue *a, const CedarValue *b, CedarValue *out)
 {
 	bool		all = op == CEDAR_OP_CONTAINS_ALL;
 
@@ -244,6 +256,7 @@ eval_sets(Eval *e, CedarOp op, const CedarValue *a, const CedarValue *b, CedarVa
 		return type_error(e, "a set", a);
 	if (b->kind != CEDAR_SET)
 		return type_error(e, "a set", b);
+	TRY(spend(e, b->u.set->n));
 	for (uint32_t i = 0; i < b->u.set->n; i++)
 	{
 		CedarValue	v = cedar_slot_value(&b->u.set->elems[i]);
@@ -259,7 +272,7 @@ eval_sets(Eval *e, CedarOp op, const CedarValue *a, const CedarValue *b, CedarVa
 }
 
 static CedarCode
-eval_tag(Eval *e, CedarOp op, const CedarValue *a, const CedarValue *b, CedarValue *out)
+eval_tag(CedarEval *e, CedarOp op, const CedarValue *a, const CedarValue *b, CedarValue *out)
 {
 	CedarEntity *entity;
 	const CedarSlot *slot;
@@ -268,7 +281,7 @@ eval_tag(Eval *e, CedarOp op, const CedarValue *a, const CedarValue *b, CedarVal
 		return type_error(e, "an entity", a);
 	if (b->kind != CEDAR_STRING)
 		return type_error(e, "a string", b);
-	TRY(find_entity(e, a->u.uid, &entity));
+	TRY(cedar_eval_find(e, a->u.uid, &entity));
 	slot = entity == NULL || entity->tags == NULL ? NULL :
 		cedar_record_get(entity->tags, b->u.str);
 	if (op == CEDAR_OP_HAS_TAG)
@@ -295,7 +308,7 @@ eval_tag(Eval *e, CedarOp op, const CedarValue *a, const CedarValue *b, CedarVal
  * is not in the store is an error, as for access; without it a plain no.
  */
 static CedarCode
-find_attr(Eval *e, const CedarValue *v, const CedarStr *name, bool strict,
+find_attr(CedarEval *e, const CedarValue *v, const CedarStr *name, bool strict,
 		  const CedarSlot **slot)
 {
 	CedarEntity *entity;
@@ -307,7 +320,7 @@ find_attr(Eval *e, const CedarValue *v, const CedarStr *name, bool strict,
 	}
 	if (v->kind != CEDAR_ENTITY)
 		return type_error(e, "a record or an entity", v);
-	TRY(find_entity(e, v->u.uid, &entity));
+	TRY(cedar_eval_find(e, v->u.uid, &entity));
 	if (entity == NULL && strict)
 		return no_entity(e, v->u.uid);
 	*slot = entity == NULL || entity->attrs == NULL ? NULL :
@@ -316,7 +329,7 @@ find_attr(Eval *e, const CedarValue *v, const CedarStr *name, bool strict,
 }
 
 static CedarCode
-get_attr(Eval *e, const CedarValue *v, const CedarStr *name, CedarValue *out)
+get_attr(CedarEval *e, const CedarValue *v, const CedarStr *name, CedarValue *out)
 {
 	const CedarSlot *slot;
 
@@ -336,9 +349,9 @@ get_attr(Eval *e, const CedarValue *v, const CedarStr *name, CedarValue *out)
 }
 
 static CedarCode
-eval_has(Eval *e, const CedarNode *n, CedarValue *out)
+eval_has(CedarEval *e, const CedarNode *n, CedarValue *out)
 {
-	const uint32_t *names = list_at(e, n->b);
+	const uint32_t *names = cedar_eval_list(e, n->b);
 	CedarValue	v;
 
 	TRY(eval(e, n->a, &v));
@@ -346,7 +359,7 @@ eval_has(Eval *e, const CedarNode *n, CedarValue *out)
 	{
 		const CedarSlot *slot;
 
-		TRY(find_attr(e, &v, str_at(e, names[i]), false, &slot));
+		TRY(find_attr(e, &v, cedar_eval_str(e, names[i]), false, &slot));
 		if (slot == NULL)
 		{
 			set_bool(out, false);
@@ -398,9 +411,9 @@ like(const CedarStr *text, const CedarStr *pattern)
 }
 
 static CedarCode
-eval_set(Eval *e, const CedarNode *n, CedarValue *out)
+eval_set(CedarEval *e, const CedarNode *n, CedarValue *out)
 {
-	const uint32_t *list = list_at(e, n->a);
+	const uint32_t *list = cedar_eval_list(e, n->a);
 	CedarValue *values = cedar_arena_alloc(e->arena, n->b * sizeof(CedarValue));
 	const CedarSet *set;
 
@@ -419,10 +432,10 @@ eval_set(Eval *e, const CedarNode *n, CedarValue *out)
 }
 
 static CedarCode
-eval_record(Eval *e, const CedarNode *n, CedarValue *out)
+eval_record(CedarEval *e, const CedarNode *n, CedarValue *out)
 {
-	const uint32_t *list = list_at(e, n->a);
-	const uint32_t *keys = list_at(e, n->c);
+	const uint32_t *list = cedar_eval_list(e, n->a);
+	const uint32_t *keys = cedar_eval_list(e, n->c);
 	CedarPair  *pairs = cedar_arena_alloc(e->arena, n->b * sizeof(CedarPair));
 	const CedarStr *duplicate;
 	const CedarRecord *rec;
@@ -431,7 +444,7 @@ eval_record(Eval *e, const CedarNode *n, CedarValue *out)
 		return cedar_nomem(e->err);
 	for (uint32_t i = 0; i < n->b; i++)
 	{
-		pairs[i].key = str_at(e, keys[i]);
+		pairs[i].key = cedar_eval_str(e, keys[i]);
 		TRY(eval(e, list[i], &pairs[i].value));
 		need_hash(&pairs[i].value);
 	}
@@ -444,9 +457,9 @@ eval_record(Eval *e, const CedarNode *n, CedarValue *out)
 }
 
 static CedarCode
-eval_call(Eval *e, const CedarNode *n, CedarValue *out)
+eval_call(CedarEval *e, const CedarNode *n, CedarValue *out)
 {
-	const uint32_t *list = list_at(e, n->a);
+	const uint32_t *list = cedar_eval_list(e, n->a);
 	CedarValue	few[2];
 	CedarValue *args = few;
 
@@ -463,9 +476,9 @@ eval_call(Eval *e, const CedarNode *n, CedarValue *out)
 
 /* A chain of `&&` or `||`: `stop` is the value that ends it. */
 static CedarCode
-eval_chain(Eval *e, const CedarNode *n, bool stop, CedarValue *out)
+eval_chain(CedarEval *e, const CedarNode *n, bool stop, CedarValue *out)
 {
-	const uint32_t *list = list_at(e, n->a);
+	const uint32_t *list = cedar_eval_list(e, n->a);
 
 	for (uint32_t i = 0; i < n->b; i++)
 	{
@@ -479,7 +492,7 @@ eval_chain(Eval *e, const CedarNode *n, bool stop, CedarValue *out)
 }
 
 static CedarCode
-eval_binary(Eval *e, const CedarNode *n, CedarValue *out)
+eval_binary(CedarEval *e, const CedarNode *n, CedarValue *out)
 {
 	CedarValue	a,
 				b;
@@ -527,7 +540,7 @@ eval_binary(Eval *e, const CedarNode *n, CedarValue *out)
 }
 
 static CedarCode
-eval_node(Eval *e, const CedarNode *n, CedarValue *out)
+eval_node(CedarEval *e, const CedarNode *n, CedarValue *out)
 {
 	CedarValue	v;
 	bool		ok;
@@ -586,20 +599,20 @@ eval_node(Eval *e, const CedarNode *n, CedarValue *out)
 			return CEDAR_OK;
 		case CEDAR_OP_GET_ATTR:
 			TRY(eval(e, n->a, &v));
-			return get_attr(e, &v, str_at(e, n->b), out);
+			return get_attr(e, &v, cedar_eval_str(e, n->b), out);
 		case CEDAR_OP_HAS_ATTR:
 			return eval_has(e, n, out);
 		case CEDAR_OP_LIKE:
 			TRY(eval(e, n->a, &v));
 			if (v.kind != CEDAR_STRING)
 				return type_error(e, "a string", &v);
-			set_bool(out, like(v.u.str, str_at(e, n->b)));
+			set_bool(out, like(v.u.str, cedar_eval_str(e, n->b)));
 			return CEDAR_OK;
 		case CEDAR_OP_IS:
 			TRY(eval(e, n->a, &v));
 			if (v.kind != CEDAR_ENTITY)
 				return type_error(e, "an entity", &v);
-			ok = cedar_uid_has_type(v.u.uid, str_at(e, n->b));
+			ok = cedar_uid_has_type(v.u.uid, cedar_eval_str(e, n->b));
 			if (ok && n->c != CEDAR_NONE)
 			{
 				CedarValue	right;
@@ -622,271 +635,44 @@ eval_node(Eval *e, const CedarNode *n, CedarValue *out)
 	}
 }
 
-/* Codes that end the evaluation of one policy, not the whole call. */
-static inline bool
-is_policy_error(CedarCode code)
-{
-	return code >= CEDAR_EVAL_TYPE;
-}
-
 static CedarCode
-eval(Eval *e, uint32_t i, CedarValue *out)
+eval(CedarEval *e, uint32_t i, CedarValue *out)
 {
 	CedarCode	code;
 
-	if (CEDAR_UNLIKELY((++e->steps & 0x3FF) == 0))
-		cedar_arena_check_interrupt(e->arena);
-	if (CEDAR_UNLIKELY(e->nodes[i].depth > 1 && cedar_arena_stack_is_too_deep(e->arena)))
+	TRY(spend(e, 1));
+
+	/* A few levels are within the margin that every host keeps. */
+	if (CEDAR_UNLIKELY(e->nodes[i].depth % STACK_CHECK_DEPTH == 0 &&
+					   cedar_arena_stack_is_too_deep(e->arena)))
 		return cedar_stack(e->err);
 	code = eval_node(e, &e->nodes[i], out);
 
 	/* the innermost node that fails is where the error is */
-	if (CEDAR_UNLIKELY(code != CEDAR_OK) && is_policy_error(code) && !e->err->has_position)
-	{
-		const CedarPiece *p = (const CedarPiece *) e->block;
-		const CedarSpan *span = (const CedarSpan *) (e->block + p->spans) + i;
-
-		e->err->has_position = true;
-		e->err->offset = span->offset;
-		e->err->length = span->length;
-	}
+	if (CEDAR_UNLIKELY(code != CEDAR_OK) && cedar_is_policy_error(code) &&
+		!e->err->has_position)
+		set_position(e, i);
 	return code;
 }
 
-/* ------------------------------------------------------------------ scope */
-
-static CedarCode
-scope_matches(Eval *e, const CedarScope *s, const CedarUid *uid, bool *matches)
+CedarCode
+cedar_eval_condition(CedarEval *e, const CedarPiece *piece, bool *result)
 {
-	const uint32_t *uids = list_at(e, s->uids);
-
-	*matches = true;
-	switch ((CedarScopeOp) s->op)
-	{
-		case CEDAR_SCOPE_ANY:
-			return CEDAR_OK;
-		case CEDAR_SCOPE_EQ:
-			*matches = cedar_uid_equal(uid, (const CedarUid *) (e->block + uids[0]));
-			return CEDAR_OK;
-		case CEDAR_SCOPE_IS:
-			*matches = cedar_uid_has_type(uid, str_at(e, s->type));
-			return CEDAR_OK;
-		case CEDAR_SCOPE_IS_IN:
-			*matches = cedar_uid_has_type(uid, str_at(e, s->type));
-			if (!*matches)
-				return CEDAR_OK;
-			/* fall through */
-		case CEDAR_SCOPE_IN:
-			*matches = false;
-			for (uint32_t i = 0; i < s->n && !*matches; i++)
-				TRY(is_in(e, uid, (const CedarUid *) (e->block + uids[i]), matches));
-			return CEDAR_OK;
-	}
-	*matches = false;
-	return CEDAR_OK;
-}
-
-/* Does the policy apply?  A CEDAR_EVAL_* code is the policy's own failure. */
-static CedarCode
-eval_policy(Eval *e, const CedarPiece *piece, bool *satisfied)
-{
-	const CedarUid *const uids[3] = {
-		e->request->principal, e->request->action, e->request->resource
-	};
-	static const int order[3] = {CEDAR_VAR_ACTION, CEDAR_VAR_PRINCIPAL, CEDAR_VAR_RESOURCE};
 	CedarValue	v;
 
 	e->block = (const char *) piece;
 	e->nodes = cedar_piece_nodes(piece);
-	*satisfied = false;
-	/* scopes cannot fail, so their order is free: the cheapest first */
-	for (int i = 0; i < 3; i++)
-	{
-		bool		matches;
-
-		TRY(scope_matches(e, &piece->scope[order[i]], uids[order[i]], &matches));
-		if (!matches)
-			return CEDAR_OK;
-	}
-	if (piece->root == CEDAR_NONE)
-	{
-		*satisfied = true;
-		return CEDAR_OK;
-	}
+	e->steps = CEDAR_MAX_STEPS;
 	e->err->has_position = false;
+	if (cedar_arena_stack_is_too_deep(e->arena))
+		return cedar_stack(e->err);
 	TRY(eval(e, piece->root, &v));
 	if (v.kind != CEDAR_BOOL)
 	{
-		const CedarSpan *span = (const CedarSpan *) (e->block + piece->spans) + piece->root;
-
 		type_error(e, "bool", &v);
-		e->err->has_position = true;
-		e->err->offset = span->offset;
-		e->err->length = span->length;
+		set_position(e, piece->root);
 		return e->err->code;
 	}
-	*satisfied = v.u.i != 0;
-	return CEDAR_OK;
-}
-
-/* ---------------------------------------------------------- authorization */
-
-CedarCode
-cedar_authorize(CedarArena *arena, const CedarPolicy *policies, uint32_t n,
-				const CedarEntitySource *source, const CedarRequest *request,
-				bool reasons_wanted, CedarDecision *decision, CedarError *err)
-{
-	Eval		e;
-	void	   *permits = NULL;
-	void	   *forbids = NULL;
-	void	   *errors = NULL;
-	uint32_t	permit_cap = 0;
-	uint32_t	forbid_cap = 0;
-	uint32_t	error_cap = 0;
-	uint32_t	n_permits = 0;
-	uint32_t	n_forbids = 0;
-	uint32_t	n_errors = 0;
-
-	memset(&e, 0, sizeof(e));
-	e.arena = arena;
-	e.source = source;
-	e.request = request;
-	e.err = err;
-	memset(decision, 0, sizeof(*decision));
-	for (uint32_t i = 0; i < n; i++)
-	{
-		const CedarPiece *piece = policies[i].piece;
-		bool		satisfied;
-		CedarCode	code;
-		CedarMark	mark;
-
-		if (piece->template)
-			continue;
-		/* one satisfied permit is enough when nobody asks for reasons */
-		if (!reasons_wanted && !piece->forbid && n_permits > 0)
-			continue;
-		mark = cedar_arena_mark(arena);
-		code = eval_policy(&e, piece, &satisfied);
-		/* ancestors live in the source's arena: release only when it is another */
-		if (source->arena != arena)
-			cedar_arena_release(arena, mark);
-		if (code != CEDAR_OK)
-		{
-			if (!is_policy_error(code))
-				return code;
-			if (!reasons_wanted)
-				continue;
-			if (!cedar_grow(arena, &errors, &error_cap, n_errors + 1, sizeof(CedarPolicyError)))
-				return cedar_nomem(err);
-			((CedarPolicyError *) errors)[n_errors].policy = i;
-			((CedarPolicyError *) errors)[n_errors].error = *err;
-			n_errors++;
-			continue;
-		}
-		if (!satisfied)
-			continue;
-		if (!reasons_wanted)
-		{
-			if (piece->forbid)
-				return CEDAR_OK;	/* deny */
-			n_permits = 1;
-			continue;
-		}
-		if (piece->forbid)
-		{
-			if (!cedar_grow(arena, &forbids, &forbid_cap, n_forbids + 1, sizeof(uint32_t)))
-				return cedar_nomem(err);
-			((uint32_t *) forbids)[n_forbids++] = i;
-		}
-		else
-		{
-			if (!cedar_grow(arena, &permits, &permit_cap, n_permits + 1, sizeof(uint32_t)))
-				return cedar_nomem(err);
-			((uint32_t *) permits)[n_permits++] = i;
-		}
-	}
-	decision->allow = n_permits > 0 && n_forbids == 0;
-	if (reasons_wanted)
-	{
-		decision->n_reasons = n_forbids > 0 ? n_forbids : n_permits;
-		decision->reasons = n_forbids > 0 ? forbids : permits;
-	}
-	decision->n_errors = n_errors;
-	decision->errors = errors;
-	return CEDAR_OK;
-}
-
-static void
-put_position(CedarBuf *buf, const CedarError *err)
-{
-	char		digits[48];
-	size_t		n = sizeof(digits);
-	size_t		values[2] = {err->offset + err->length, err->offset};
-	static const char *const labels[2] = {",\"end\":", "\"start\":"};
-
-	/* written from the end backwards: no printf of size_t is needed */
-	for (int i = 0; i < 2; i++)
-	{
-		size_t		v = values[i];
-		size_t		len = strlen(labels[i]);
-
-		do
-			digits[--n] = (char) ('0' + v % 10);
-		while ((v /= 10) > 0);
-		n -= len;
-		memcpy(digits + n, labels[i], len);
-	}
-	cedar_buf_puts(buf, "[{\"label\":null,");
-	cedar_buf_append(buf, digits + n, sizeof(digits) - n);
-	cedar_buf_puts(buf, "}]");
-}
-
-CedarCode
-cedar_decision_to_json(CedarArena *arena, const CedarDecision *decision,
-					   const CedarPolicy *policies, const char **json, size_t *len,
-					   CedarError *err)
-{
-	CedarBuf	buf = {arena, NULL, 0, 0, false};
-
-	cedar_buf_puts(&buf, "{\"decision\":");
-	cedar_buf_puts(&buf, decision->allow ? "\"allow\"" : "\"deny\"");
-	cedar_buf_puts(&buf, ",\"diagnostics\":{\"reason\":[");
-	for (uint32_t i = 0; i < decision->n_reasons; i++)
-	{
-		const CedarPolicy *p = &policies[decision->reasons[i]];
-
-		if (i > 0)
-			cedar_buf_puts(&buf, ",");
-		cedar_buf_json_string(&buf, p->id, p->id_len);
-	}
-	cedar_buf_puts(&buf, "],\"errors\":[");
-	for (uint32_t i = 0; i < decision->n_errors; i++)
-	{
-		const CedarPolicyError *e = &decision->errors[i];
-		const CedarPolicy *p = &policies[e->policy];
-
-		if (i > 0)
-			cedar_buf_puts(&buf, ",");
-		cedar_buf_puts(&buf, "{\"policyId\":");
-		cedar_buf_json_string(&buf, p->id, p->id_len);
-		cedar_buf_puts(&buf, ",\"error\":{\"message\":");
-		cedar_buf_json_string(&buf, e->error.message, strlen(e->error.message));
-		cedar_buf_puts(&buf, ",\"help\":");
-		if (e->error.hint[0] != '\0')
-			cedar_buf_json_string(&buf, e->error.hint, strlen(e->error.hint));
-		else
-			cedar_buf_puts(&buf, "null");
-		cedar_buf_puts(&buf, ",\"code\":null,\"url\":null,\"severity\":null,\"sourceLocations\":");
-		if (e->error.has_position)
-			put_position(&buf, &e->error);
-		else
-			cedar_buf_puts(&buf, "[]");
-		cedar_buf_puts(&buf, ",\"related\":[]}}");
-	}
-	cedar_buf_puts(&buf, "]}}");
-	if (buf.failed)
-		return cedar_nomem(err);
-	*json = buf.data;
-	*len = buf.len;
+	*result = v.u.i != 0;
 	return CEDAR_OK;
 }

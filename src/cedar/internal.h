@@ -42,6 +42,14 @@ extern void cedar_arena_release(CedarArena *arena, CedarMark mark);
 #define CEDAR_UNLIKELY(x) (x)
 #endif
 
+/* Pass a failure on to the caller. */
+#define TRY(call) \
+	do { \
+		CedarCode	try_ = (call); \
+		if (CEDAR_UNLIKELY(try_ != CEDAR_OK)) \
+			return try_; \
+	} while (0)
+
 /* Fill an error without a position; returns the code. */
 extern CedarCode cedar_fail(CedarError *err, CedarCode code,
 							const char *fmt,...) CEDAR_PRINTF(3, 4);
@@ -145,6 +153,10 @@ extern CedarValue cedar_value_ip(const CedarIp *ip);
 
 /* Total order in which sets keep their elements: kind, hash, then content. */
 extern int	cedar_value_compare(const CedarValue *a, const CedarValue *b);
+
+/* Sort n elements of up to 24 bytes in place, without allocating. */
+extern void cedar_sort(void *base, uint32_t n, size_t width,
+					   int (*cmp) (const void *, const void *));
 
 /* Make a set of n values (reordered in place); NULL when out of memory. */
 extern const CedarSet *cedar_set_make(CedarArena *arena, CedarValue *values, uint32_t n);

@@ -43,13 +43,6 @@ typedef struct Term
 	const CedarStr *name;		/* TERM_NAME, TERM_VAR: in normal form */
 } Term;
 
-#define TRY(call) \
-	do { \
-		CedarCode	try_ = (call); \
-		if (CEDAR_UNLIKELY(try_ != CEDAR_OK)) \
-			return try_; \
-	} while (0)
-
 static CedarCode parse_expr(Parser *p, Term *out);
 static CedarCode parse_operators(Parser *p, int min, Term *out);
 

@@ -361,8 +361,8 @@ qsort_pairs(const void *a, const void *b)
 }
 
 /* libc's qsort may call malloc for large arrays; a heap sort never does. */
-static void
-sort(void *base, uint32_t n, size_t width, int (*cmp) (const void *, const void *))
+void
+cedar_sort(void *base, uint32_t n, size_t width, int (*cmp) (const void *, const void *))
 {
 	char	   *a = base;
 	_Alignas(8) char tmp[sizeof(CedarPair)];
@@ -435,7 +435,7 @@ cedar_set_make(CedarArena *arena, CedarValue *values, uint32_t n)
 
 	if (set == NULL)
 		return NULL;
-	sort(values, n, sizeof(CedarValue), qsort_values);
+	cedar_sort(values, n, sizeof(CedarValue), qsort_values);
 	for (uint32_t i = 0; i < n; i++)
 	{
 		if (i > 0 && cedar_value_compare(&values[i - 1], &values[i]) == 0)
@@ -469,7 +469,7 @@ cedar_record_make(CedarArena *arena, CedarPair *pairs, uint32_t n,
 
 	if (duplicate != NULL)
 		*duplicate = NULL;
-	sort(pairs, n, sizeof(CedarPair), qsort_pairs);
+	cedar_sort(pairs, n, sizeof(CedarPair), qsort_pairs);
 	for (uint32_t i = 1; i < n; i++)
 	{
 		if (cedar_str_equal(pairs[i - 1].key, pairs[i].key))

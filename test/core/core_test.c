@@ -166,7 +166,7 @@ decide(Bench *b, const char *text, size_t len, const char *entities_text,
 	if (code == CEDAR_OK)
 	{
 		source = cedar_entities_source(entities);
-		code = cedar_authorize(b->arena, policies, n, &source, &request, true, d, &b->err);
+		code = cedar_authorize(b->arena, policies, n, NULL, &source, &request, true, d, &b->err);
 	}
 	free(policies);
 	return code;
@@ -1231,7 +1231,7 @@ big_run(CedarArena *arena, size_t pad, CedarError *err, bool *right)
 	if ((code = cedar_request_from_json(arena, LIT(BIG_REQUEST), &request, err)) != CEDAR_OK)
 		return code;
 	source = cedar_entities_source(entities);
-	if ((code = cedar_authorize(arena, policies, BIG_COUNT, &source, &request, true, &d, err)) != CEDAR_OK)
+	if ((code = cedar_authorize(arena, policies, BIG_COUNT, NULL, &source, &request, true, &d, err)) != CEDAR_OK)
 		return code;
 	if ((code = cedar_decision_to_json(arena, &d, policies, &json, &len, err)) != CEDAR_OK)
 		return code;
@@ -1432,7 +1432,7 @@ test_host_source(void)
 				policies[k].id_len = 1;
 			}
 			CHECK(cedar_request_from_json(b.arena, LIT(REQUEST), &request, &b.err) == CEDAR_OK);
-			code = cedar_authorize(b.arena, policies, cedar_ast_count(ast), &source,
+			code = cedar_authorize(b.arena, policies, cedar_ast_count(ast), NULL, &source,
 								   &request, wanted == 1, &d, &b.err);
 			/* the last text may be answered by its first policy alone */
 			if (i + 1 == LENGTH(texts) && !wanted && code == CEDAR_OK && calls == 0)
@@ -1548,7 +1548,7 @@ test_pieces(void)
 			free(cut);
 		}
 	}
-	CHECK(cedar_authorize(b.arena, moved, BIG_COUNT, &source, &request, true, &d, &b.err) == CEDAR_OK &&
+	CHECK(cedar_authorize(b.arena, moved, BIG_COUNT, NULL, &source, &request, true, &d, &b.err) == CEDAR_OK &&
 		  big_answer(&d));
 
 	for (uint32_t i = 0; i < BIG_COUNT; i++)
@@ -1581,7 +1581,7 @@ test_pieces(void)
 				}
 				sound++;
 				arena = cedar_arena_create(&b.host.vtable);
-				code = cedar_authorize(arena, &moved[i], 1, &source, &request, true, &d, &b.err);
+				code = cedar_authorize(arena, &moved[i], 1, NULL, &source, &request, true, &d, &b.err);
 				CHECKF(code == CEDAR_OK || code == CEDAR_ERR_IMAGE, "piece %u, byte %zu, damage %zu: %s",
 					   i, at, k, code_name(code));
 				cedar_arena_destroy(arena);

@@ -279,6 +279,50 @@ member_text(json_t *input, const char *member, const char *text_member,
 }
 
 /* Does the library's own response say what the decision says? */
+/* The index must not change the decision; copies make its groups large. */
+#define INDEX_COPIES 16
+
+static void
+check_indexed(Run *run, const CedarPolicy *policies, uint32_t n,
+			  const CedarEntitySource *source, const CedarRequest *request,
+			  const CedarDecision *want)
+{
+	CedarPolicy *many = malloc(sizeof(CedarPolicy) * (n * INDEX_COPIES + 1));
+	const CedarIndex *index;
+	size_t		size;
+	CedarDecision got;
+	CedarError	err;
+	CedarCode	code;
+
+	for (uint32_t i = 0; i < n * INDEX_COPIES; i++)
+		many[i] = policies[i % n];
+	if (cedar_index_build(run->arena, many, n * INDEX_COPIES, &index, &size, &err) != CEDAR_OK)
+		fault(run, "no index: %s", err.message);
+	else if (cedar_index_verify(index, size, n * INDEX_COPIES, &err) != CEDAR_OK)
+		fault(run, "the index is not sound: %s", err.message);
+	else
+	{
+		code = cedar_authorize(run->arena, many, n * INDEX_COPIES, index, source, request,
+							   true, &got, &err);
+		if (code != CEDAR_OK)
+			fault(run, "with an index: %s", err.message);
+		else if (got.allow != want->allow ||
+				 got.n_reasons != want->n_reasons * INDEX_COPIES ||
+				 got.n_errors != want->n_errors * INDEX_COPIES)
+			fault(run, "with an index the decision is another");
+		else
+		{
+			for (uint32_t i = 0; i < got.n_reasons; i++)
+				if (got.reasons[i] % n != want->reasons[i % want->n_reasons])
+					fault(run, "with an index the reasons are others");
+			for (uint32_t i = 0; i < got.n_errors; i++)
+				if (got.errors[i].policy % n != want->errors[i % want->n_errors].policy)
+					fault(run, "with an index the errors are others");
+		}
+	}
+	free(many);
+}
+
 static void
 check_response(Run *run, const CedarDecision *d, const CedarPolicy *policies)
 {
@@ -362,7 +406,7 @@ decide(Run *run, const CedarPolicy *policies, uint32_t n,
 	uint32_t   *failed;
 
 	memset(&err, 0, sizeof(err));
-	code = cedar_authorize(run->arena, policies, n, &source, request, true, &d, &err);
+	code = cedar_authorize(run->arena, policies, n, NULL, &source, request, true, &d, &err);
 	if (code != CEDAR_OK)
 	{
 		json_object_set_new(run->result, "refused", json_string("authorize"));
@@ -407,13 +451,15 @@ decide(Run *run, const CedarPolicy *policies, uint32_t n,
 
 	check_response(run, &d, policies);
 
-	code = cedar_authorize(run->arena, policies, n, &source, request, false, &again, &err);
+	code = cedar_authorize(run->arena, policies, n, NULL, &source, request, false, &again, &err);
 	if (code != CEDAR_OK)
 		fault(run, "without reasons: %s", err.message);
 	else if (again.allow != d.allow)
 		fault(run, "without reasons the decision is another");
 	else if (again.n_reasons != 0 || again.n_errors != 0)
 		fault(run, "reasons or errors that were not wanted");
+
+	check_indexed(run, policies, n, &source, request, &d);
 
 	/* pieces that were moved mean the same */
 	{
@@ -428,7 +474,7 @@ decide(Run *run, const CedarPolicy *policies, uint32_t n,
 			moved[i] = policies[i];
 			moved[i].piece = copy;
 		}
-		code = cedar_authorize(run->arena, moved, n, &source, request, true, &again, &err);
+		code = cedar_authorize(run->arena, moved, n, NULL, &source, request, true, &again, &err);
 		if (code != CEDAR_OK)
 			fault(run, "moved pieces: %s", err.message);
 		else if (!same_decision(&d, &again))

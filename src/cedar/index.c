@@ -1,0 +1,648 @@
+/*-------------------------------------------------------------------------
+ *
+ * index.c
+ *	  The scope index: which policies can apply to a request.
+ *
+ * Policies are grouped by the actions that their scopes name (group 0 holds
+ * those that name none), and within a group filed under one key: the uid or
+ * the type that the principal's or the resource's scope asks for, whichever
+ * of the two fewer policies ask for.  A policy whose scope says nothing of
+ * the kind stands in the group's list of those that are always looked at; so
+ * do all policies of a small group, where looking is cheaper than finding.
+ *
+ * Keys are hashes and are not compared further: a policy that was found has
+ * its scope tested all the same, so a collision costs time and nothing else.
+ *
+ * The block refers to everything by its offset from the start of the block.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "index.h"
+
+/* Groups up to this size have no table. */
+#define SMALL_GROUP 12
+
+typedef enum KeyKind
+{
+	KEY_NONE = 0,
+	KEY_PRINCIPAL_EQ = 1,
+	KEY_PRINCIPAL_IN = 2,
+	KEY_PRINCIPAL_IS = 3,
+	KEY_RESOURCE_EQ = 4,
+	KEY_RESOURCE_IN = 5,
+	KEY_RESOURCE_IS = 6
+} KeyKind;
+
+/* Policies number[0..n-1], ascending. */
+typedef struct List
+{
+	uint32_t	n;
+	uint32_t	numbers;		/* offset */
+} List;
+
+typedef struct Bucket
+{
+	uint32_t	hash;			/* of kind and key */
+	List		list;			/* n is 0 in an empty bucket */
+} Bucket;
+
+typedef struct Group
+{
+	uint32_t	hash;			/* of the action's uid; group 0: of none */
+	uint32_t	kinds;			/* bits of the KeyKinds that occur */
+	List		always;
+	uint32_t	cap;			/* of the table: a power of two, or 0 */
+	uint32_t	buckets;		/* offset */
+} Group;
+
+struct CedarIndex
+{
+	uint32_t	magic;
+	uint32_t	format;
+	uint32_t	size;			/* of the whole block */
+	uint32_t	n_policies;
+	uint32_t	n_groups;		/* at least 1; from 1 on ascending by hash */
+	uint32_t	groups;			/* offset */
+	uint32_t	actions_in;		/* does a policy say `action in`? */
+	uint32_t	unused;
+};
+
+#define INDEX_MAGIC		0x31584443	/* "CDX1", little-endian */
+#define INDEX_FORMAT	1
+
+CEDAR_STATIC_ASSERT(sizeof(Bucket) == 12 && sizeof(Group) == 24 &&
+					sizeof(struct CedarIndex) == 32, "the index has no padding");
+
+static inline uint32_t
+key_hash(KeyKind kind, uint32_t hash)
+{
+	return cedar_hash_mix(hash, (uint32_t) kind);
+}
+
+/* --------------------------------------------------------------- building */
+
+/* One policy filed under one key in one group. */
+typedef struct Entry
+{
+	uint32_t	named;			/* 0: for any action, sorts first */
+	uint32_t	group;			/* hash of the named action */
+	uint32_t	filed;			/* has a key; those without sort first */
+	uint32_t	key;			/* hash of kind and key */
+	uint32_t	kind;
+	uint32_t	policy;
+} Entry;
+
+static int
+entry_compare(const void *a, const void *b)
+{
+	const Entry *x = a;
+	const Entry *y = b;
+
+	if (x->named != y->named)
+		return x->named < y->named ? -1 : 1;
+	if (x->group != y->group)
+		return x->group < y->group ? -1 : 1;
+	if (x->filed != y->filed)
+		return x->filed < y->filed ? -1 : 1;
+	if (x->key != y->key)
+		return x->key < y->key ? -1 : 1;
+	return x->policy < y->policy ? -1 : x->policy > y->policy;
+}
+
+/* How many policies ask for a key: counts by hash, collisions added up. */
+typedef struct Counts
+{
+	uint32_t	mask;
+	uint32_t   *count;
+} Counts;
+
+static inline const CedarUid *
+scope_uid(const CedarPiece *piece, const CedarScope *s, uint32_t i)
+{
+	const uint32_t *uids = (const uint32_t *) ((const char *) piece + s->uids);
+
+	return (const CedarUid *) ((const char *) piece + uids[i]);
+}
+
+/* The key that one side of the scope offers. */
+static KeyKind
+side_key(const CedarPiece *piece, CedarVar side, uint32_t *hash)
+{
+	const CedarScope *s = &piece->scope[side];
+	bool		principal = side == CEDAR_VAR_PRINCIPAL;
+	const CedarStr *type;
+
+	*hash = 0;
+	switch ((CedarScopeOp) s->op)
+	{
+		case CEDAR_SCOPE_ANY:
+			return KEY_NONE;
+		case CEDAR_SCOPE_EQ:
+			*hash = scope_uid(piece, s, 0)->hash;
+			return principal ? KEY_PRINCIPAL_EQ : KEY_RESOURCE_EQ;
+		case CEDAR_SCOPE_IN:
+		case CEDAR_SCOPE_IS_IN:
+			*hash = scope_uid(piece, s, 0)->hash;
+			return principal ? KEY_PRINCIPAL_IN : KEY_RESOURCE_IN;
+		case CEDAR_SCOPE_IS:
+			type = (const CedarStr *) ((const char *) piece + s->type);
+			*hash = type->hash;
+			return principal ? KEY_PRINCIPAL_IS : KEY_RESOURCE_IS;
+	}
+	return KEY_NONE;
+}
+
+static inline bool
+is_type_key(KeyKind kind)
+{
+	return kind == KEY_PRINCIPAL_IS || kind == KEY_RESOURCE_IS;
+}
+
+/* Uids before types, then the rarer key. */
+static KeyKind
+best_key(const CedarPiece *piece, const Counts *counts, uint32_t *hash)
+{
+	uint32_t	p_hash,
+				r_hash;
+	KeyKind		p = side_key(piece, CEDAR_VAR_PRINCIPAL, &p_hash);
+	KeyKind		r = side_key(piece, CEDAR_VAR_RESOURCE, &r_hash);
+	bool		take_r;
+
+	if (p == KEY_NONE || r == KEY_NONE)
+		take_r = p == KEY_NONE;
+	else if (is_type_key(p) != is_type_key(r))
+		take_r = is_type_key(p);
+	else
+		take_r = counts->count[key_hash(r, r_hash) & counts->mask] <
+			counts->count[key_hash(p, p_hash) & counts->mask];
+	*hash = take_r ? r_hash : p_hash;
+	return take_r ? r : p;
+}
+
+static CedarCode
+count_keys(CedarArena *arena, const CedarPolicy *policies, uint32_t n,
+		   Counts *counts, size_t *n_entries, bool *actions_in, CedarError *err)
+{
+	uint32_t	cap = 64;
+
+	while (cap < n && cap < UINT32_C(1) << 30)
+		cap *= 2;
+	counts->mask = cap - 1;
+	counts->count = cedar_arena_zalloc(arena, cap * sizeof(uint32_t));
+	if (counts->count == NULL)
+		return cedar_nomem(err);
+	for (uint32_t i = 0; i < n; i++)
+	{
+		const CedarPiece *piece = policies[i].piece;
+		const CedarScope *action = &piece->scope[CEDAR_VAR_ACTION];
+
+		if (piece->template)
+			continue;
+		for (CedarVar side = CEDAR_VAR_PRINCIPAL; side <= CEDAR_VAR_RESOURCE; side++)
+		{
+			uint32_t	hash;
+			KeyKind		kind;
+
+			if (side == CEDAR_VAR_ACTION)
+				continue;
+			kind = side_key(piece, side, &hash);
+			if (kind != KEY_NONE)
+				counts->count[key_hash(kind, hash) & counts->mask]++;
+		}
+		*n_entries += action->op == CEDAR_SCOPE_ANY ? 1 : action->n;
+		if (action->op == CEDAR_SCOPE_IN)
+			*actions_in = true;
+	}
+	return CEDAR_OK;
+}
+
+static uint32_t
+table_size(uint32_t keys)
+{
+	uint32_t	cap = 4;
+
+	while (cap < 2 * keys)
+		cap *= 2;
+	return cap;
+}
+
+/* Entries [from, to) are of one group: how many have no key, how many keys. */
+static void
+group_shape(const Entry *entries, size_t from, size_t to, uint32_t *always, uint32_t *keys)
+{
+	*always = 0;
+	*keys = 0;
+	if (to - from <= SMALL_GROUP)
+	{
+		*always = (uint32_t) (to - from);
+		return;
+	}
+	for (size_t i = from; i < to; i++)
+	{
+		if (!entries[i].filed)
+			(*always)++;
+		else if (i == from || !entries[i - 1].filed || entries[i - 1].key != entries[i].key)
+			(*keys)++;
+	}
+}
+
+static size_t
+group_end(const Entry *entries, size_t n, size_t from)
+{
+	size_t		to = from;
+
+	while (to < n && entries[to].named == entries[from].named &&
+		   entries[to].group == entries[from].group)
+		to++;
+	return to;
+}
+
+/* A scope may name an action twice. */
+static size_t
+drop_duplicates(Entry *entries, size_t n)
+{
+	size_t		kept = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (kept == 0 || entry_compare(&entries[kept - 1], &entries[i]) != 0)
+			entries[kept++] = entries[i];
+	return kept;
+}
+
+static int
+number_compare(const void *a, const void *b)
+{
+	uint32_t	x = *(const uint32_t *) a;
+	uint32_t	y = *(const uint32_t *) b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* Write one group's lists and table; *used is where free space begins. */
+static void
+write_group(char *block, Group *group, const Entry *entries, size_t from, size_t to,
+			uint32_t *used)
+{
+	uint32_t	n_always,
+				keys;
+	uint32_t   *numbers = (uint32_t *) (block + *used);
+	Bucket	   *buckets;
+	size_t		i = from;
+
+	group_shape(entries, from, to, &n_always, &keys);
+	group->hash = entries[from].group;
+	group->always.n = n_always;
+	group->always.numbers = *used;
+	*used += n_always * (uint32_t) sizeof(uint32_t);
+	for (; i < from + n_always; i++)
+		numbers[i - from] = entries[i].policy;
+	cedar_sort(numbers, n_always, sizeof(uint32_t), number_compare);
+	if (keys == 0)
+		return;
+
+	group->cap = table_size(keys);
+	group->buckets = *used;
+	buckets = (Bucket *) (block + *used);
+	*used += group->cap * (uint32_t) sizeof(Bucket);
+	while (i < to)
+	{
+		uint32_t	h = entries[i].key & (group->cap - 1);
+		Bucket	   *b;
+
+		while (buckets[h].list.n != 0)
+			h = (h + 1) & (group->cap - 1);
+		b = &buckets[h];
+		b->hash = entries[i].key;
+		b->list.numbers = *used;
+		do
+		{
+			*(uint32_t *) (block + *used) = entries[i].policy;
+			*used += (uint32_t) sizeof(uint32_t);
+			b->list.n++;
+
+			/* keys of two kinds may have one hash */
+			group->kinds |= UINT32_C(1) << entries[i].kind;
+		} while (++i < to && entries[i].key == b->hash);
+	}
+}
+
+CedarCode
+cedar_index_build(CedarArena *arena, const CedarPolicy *policies, uint32_t n,
+				  const CedarIndex **index, size_t *size, CedarError *err)
+{
+	Counts		counts;
+	Entry	   *entries;
+	size_t		n_entries = 0,
+				filled = 0;
+	uint64_t	total = sizeof(CedarIndex) + sizeof(Group);
+	uint32_t	used;
+	bool		actions_in = false;
+	char	   *block;
+	CedarIndex *head;
+	Group	   *groups;
+	bool		any_group;
+
+	TRY(count_keys(arena, policies, n, &counts, &n_entries, &actions_in, err));
+	if (n_entries > UINT32_MAX / 64)
+		return cedar_fail(err, CEDAR_ERR_LIMIT, "too many policies for an index");
+	entries = cedar_arena_alloc(arena, n_entries * sizeof(Entry));
+	if (entries == NULL)
+		return cedar_nomem(err);
+	for (uint32_t i = 0; i < n; i++)
+	{
+		const CedarPiece *piece = policies[i].piece;
+		const CedarScope *action = &piece->scope[CEDAR_VAR_ACTION];
+		Entry		e = {0, 0, 0, 0, 0, i};
+		uint32_t	hash;
+
+		if (piece->template)
+			continue;
+		if (i % 1024 == 0)
+			cedar_arena_check_interrupt(arena);
+		e.kind = best_key(piece, &counts, &hash);
+		e.filed = e.kind != KEY_NONE;
+		e.key = e.filed ? key_hash((KeyKind) e.kind, hash) : 0;
+		if (action->op == CEDAR_SCOPE_ANY)
+			entries[filled++] = e;
+		for (uint32_t k = 0; action->op != CEDAR_SCOPE_ANY && k < action->n; k++)
+		{
+			e.named = 1;
+			e.group = scope_uid(piece, action, k)->hash;
+			entries[filled++] = e;
+		}
+	}
+	cedar_sort(entries, (uint32_t) filled, sizeof(Entry), entry_compare);
+	filled = drop_duplicates(entries, filled);
+
+	/* measure, then write: the block has no slack */
+	any_group = filled > 0 && !entries[0].named;
+	for (size_t from = 0, to; from < filled; from = to)
+	{
+		uint32_t	always,
+					keys;
+
+		to = group_end(entries, filled, from);
+		group_shape(entries, from, to, &always, &keys);
+		total += (to - from) * sizeof(uint32_t);
+		if (keys > 0)
+			total += table_size(keys) * (uint64_t) sizeof(Bucket);
+		if (from > 0 || !any_group)
+			total += sizeof(Group);
+	}
+	total = (total + 7) & ~(uint64_t) 7;
+	if (total > UINT32_MAX / 2)
+		return cedar_fail(err, CEDAR_ERR_LIMIT, "too many policies for an index");
+	block = cedar_arena_zalloc(arena, (size_t) total);
+	if (block == NULL)
+		return cedar_nomem(err);
+
+	head = (CedarIndex *) block;
+	head->magic = INDEX_MAGIC;
+	head->format = INDEX_FORMAT;
+	head->size = (uint32_t) total;
+	head->n_policies = n;
+	head->groups = sizeof(CedarIndex);
+	head->actions_in = actions_in;
+	head->n_groups = 1;
+	for (size_t from = 0, to; from < filled; from = to)
+	{
+		to = group_end(entries, filled, from);
+		if (from > 0 || !any_group)
+			head->n_groups++;
+	}
+	groups = (Group *) (block + head->groups);
+	used = head->groups + head->n_groups * (uint32_t) sizeof(Group);
+	groups[0].always.numbers = used;
+	for (size_t from = 0, to, g = any_group ? 0 : 1; from < filled; from = to, g++)
+	{
+		to = group_end(entries, filled, from);
+		write_group(block, &groups[g], entries, from, to, &used);
+	}
+	*index = head;
+	*size = (size_t) total;
+	return CEDAR_OK;
+}
+
+/* --------------------------------------------------------------- checking */
+
+static bool
+range_ok(const CedarIndex *x, uint32_t offset, uint64_t size)
+{
+	return offset % 4 == 0 && offset <= x->size && size <= x->size - offset;
+}
+
+static bool
+list_ok(const CedarIndex *x, const List *list, uint64_t *budget)
+{
+	const uint32_t *numbers = (const uint32_t *) ((const char *) x + list->numbers);
+
+	if (list->n > *budget || !range_ok(x, list->numbers, list->n * (uint64_t) sizeof(uint32_t)))
+		return false;
+	*budget -= list->n;
+	for (uint32_t i = 0; i < list->n; i++)
+		if (numbers[i] >= x->n_policies || (i > 0 && numbers[i] <= numbers[i - 1]))
+			return false;
+	return true;
+}
+
+static bool
+group_ok(const CedarIndex *x, const Group *group, uint64_t *budget)
+{
+	const Bucket *buckets = (const Bucket *) ((const char *) x + group->buckets);
+	uint32_t	empty = 0;
+
+	if (!list_ok(x, &group->always, budget))
+		return false;
+	if (group->cap == 0)
+		return true;
+	if ((group->cap & (group->cap - 1)) != 0 ||
+		!range_ok(x, group->buckets, group->cap * (uint64_t) sizeof(Bucket)))
+		return false;
+	for (uint32_t i = 0; i < group->cap; i++)
+	{
+		if (buckets[i].list.n == 0)
+			empty++;
+		else if (!list_ok(x, &buckets[i].list, budget))
+			return false;
+	}
+
+	/* without a hole a look-up would not end */
+	return empty > 0;
+}
+
+CedarCode
+cedar_index_verify(const void *block, size_t size, uint32_t n, CedarError *err)
+{
+	const CedarIndex *x = block;
+	const Group *groups;
+	uint64_t	budget = size;
+
+	if ((uintptr_t) block % 8 != 0 || size < sizeof(*x) || x->magic != INDEX_MAGIC)
+		return cedar_fail(err, CEDAR_ERR_IMAGE, "not a scope index");
+	if (x->format != INDEX_FORMAT)
+		return cedar_fail(err, CEDAR_ERR_IMAGE,
+						  "scope index has format %u, this library reads %d",
+						  (unsigned) x->format, INDEX_FORMAT);
+	if (x->size != size || x->n_policies != n || x->n_groups < 1 ||
+		!range_ok(x, x->groups, x->n_groups * (uint64_t) sizeof(Group)))
+		return cedar_fail(err, CEDAR_ERR_IMAGE, "scope index has a damaged header");
+	groups = (const Group *) ((const char *) x + x->groups);
+	for (uint32_t i = 0; i < x->n_groups; i++)
+		if ((i > 1 && groups[i].hash <= groups[i - 1].hash) ||
+			!group_ok(x, &groups[i], &budget))
+			return cedar_fail(err, CEDAR_ERR_IMAGE, "scope index has a damaged group");
+	return CEDAR_OK;
+}
+
+/* -------------------------------------------------------------- searching */
+
+/*
+ * The candidates found so far: one list of the index where it lies, or several
+ * copied one after the other.
+ */
+typedef struct Search
+{
+	CedarEval  *eval;
+	const CedarIndex *index;
+	const uint32_t *numbers;
+	uint32_t	n;
+	uint32_t   *copy;
+	uint32_t	cap;			/* of the copy */
+} Search;
+
+static CedarCode
+take_list(Search *s, const List *list)
+{
+	const uint32_t *numbers = (const uint32_t *) ((const char *) s->index + list->numbers);
+	void	   *copy = s->copy;
+
+	if (list->n == 0)
+		return CEDAR_OK;
+	if (s->n == 0)
+	{
+		s->numbers = numbers;
+		s->n = list->n;
+		return CEDAR_OK;
+	}
+	if (s->n + list->n > s->cap)
+	{
+		if (!cedar_grow(s->eval->arena, &copy, &s->cap, s->n + list->n, sizeof(uint32_t)))
+			return cedar_nomem(s->eval->err);
+		s->copy = copy;
+	}
+	if (s->numbers != s->copy)
+	{
+		memcpy(s->copy, s->numbers, s->n * sizeof(uint32_t));
+		s->numbers = s->copy;
+	}
+	memcpy(s->copy + s->n, numbers, list->n * sizeof(uint32_t));
+	s->n += list->n;
+	return CEDAR_OK;
+}
+
+static CedarCode
+take_key(Search *s, const Group *group, KeyKind kind, uint32_t hash)
+{
+	const Bucket *buckets = (const Bucket *) ((const char *) s->index + group->buckets);
+	uint32_t	key = key_hash(kind, hash);
+	uint32_t	h = key & (group->cap - 1);
+
+	for (; buckets[h].list.n != 0; h = (h + 1) & (group->cap - 1))
+		if (buckets[h].hash == key)
+			return take_list(s, &buckets[h].list);
+	return CEDAR_OK;
+}
+
+/* What the entity's ancestors are filed under, itself included. */
+static CedarCode
+take_ancestors(Search *s, const Group *group, KeyKind kind, const CedarUid *uid)
+{
+	const CedarUidSet *ancestors;
+
+	TRY(take_key(s, group, kind, uid->hash));
+	TRY(cedar_eval_ancestors(s->eval, uid, &ancestors));
+	for (uint32_t i = 0; ancestors != NULL && i < ancestors->cap; i++)
+		if (ancestors->slots[i] != NULL)
+			TRY(take_key(s, group, kind, ancestors->slots[i]->hash));
+	return CEDAR_OK;
+}
+
+static CedarCode
+take_group(Search *s, const Group *group)
+{
+	const CedarRequest *request = s->eval->request;
+	uint32_t	kinds = group->kinds;
+
+	TRY(take_list(s, &group->always));
+	if (group->cap == 0)
+		return CEDAR_OK;
+	if (kinds & (1 << KEY_PRINCIPAL_EQ))
+		TRY(take_key(s, group, KEY_PRINCIPAL_EQ, request->principal->hash));
+	if (kinds & (1 << KEY_PRINCIPAL_IN))
+		TRY(take_ancestors(s, group, KEY_PRINCIPAL_IN, request->principal));
+	if (kinds & (1 << KEY_PRINCIPAL_IS))
+		TRY(take_key(s, group, KEY_PRINCIPAL_IS, request->principal->type_hash));
+	if (kinds & (1 << KEY_RESOURCE_EQ))
+		TRY(take_key(s, group, KEY_RESOURCE_EQ, request->resource->hash));
+	if (kinds & (1 << KEY_RESOURCE_IN))
+		TRY(take_ancestors(s, group, KEY_RESOURCE_IN, request->resource));
+	if (kinds & (1 << KEY_RESOURCE_IS))
+		TRY(take_key(s, group, KEY_RESOURCE_IS, request->resource->type_hash));
+	return CEDAR_OK;
+}
+
+static CedarCode
+take_action(Search *s, uint32_t hash)
+{
+	const Group *groups = (const Group *) ((const char *) s->index + s->index->groups);
+	uint32_t	lo = 1;
+	uint32_t	hi = s->index->n_groups;
+
+	while (lo < hi)
+	{
+		uint32_t	mid = lo + (hi - lo) / 2;
+
+		if (groups[mid].hash == hash)
+			return take_group(s, &groups[mid]);
+		if (groups[mid].hash < hash)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return CEDAR_OK;
+}
+
+CedarCode
+cedar_index_search(CedarEval *e, const CedarIndex *index, const uint32_t **numbers,
+				   uint32_t *n)
+{
+	Search		s = {e, index, NULL, 0, NULL, 0};
+	const CedarUid *action = e->request->action;
+
+	TRY(take_group(&s, (const Group *) ((const char *) index + index->groups)));
+	TRY(take_action(&s, action->hash));
+	if (index->actions_in)
+	{
+		const CedarUidSet *ancestors;
+
+		TRY(cedar_eval_ancestors(e, action, &ancestors));
+		for (uint32_t i = 0; ancestors != NULL && i < ancestors->cap; i++)
+			if (ancestors->slots[i] != NULL)
+				TRY(take_action(&s, ancestors->slots[i]->hash));
+	}
+
+	/* A policy is filed once a group, but may be in several groups. */
+	if (s.copy != NULL)
+	{
+		uint32_t	kept = 0;
+
+		cedar_sort(s.copy, s.n, sizeof(uint32_t), number_compare);
+		for (uint32_t i = 0; i < s.n; i++)
+			if (i == 0 || s.copy[i] != s.copy[i - 1])
+				s.copy[kept++] = s.copy[i];
+		s.n = kept;
+	}
+	*numbers = s.numbers;
+	*n = s.n;
+	return CEDAR_OK;
+}

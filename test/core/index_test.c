@@ -1,0 +1,316 @@
+/*-------------------------------------------------------------------------
+ *
+ * index_test.c
+ *	  The scope index against the plain walk over all policies: random sets of
+ *	  policies whose scopes name a few entities of a hierarchy, and every
+ *	  request over them.
+ *
+ * Argument: the number of sets (default 60).
+ *
+ *-------------------------------------------------------------------------
+ */
+#define _POSIX_C_SOURCE 200809L
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "harness.h"
+
+#define N_ENTITIES 6			/* of a type */
+
+static long passed;
+static long failed;
+
+static uint64_t seed;
+
+static uint32_t
+rnd(uint32_t n)
+{
+	/* splitmix64 */
+	uint64_t	z = (seed += UINT64_C(0x9E3779B97F4A7C15));
+
+	z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
+	z = (z ^ (z >> 27)) * UINT64_C(0x94D049BB133111EB);
+	return (uint32_t) ((z ^ (z >> 31)) % n);
+}
+
+/* Types of principals and resources; the second of each is where parents are. */
+static const char *const types[2][3] = {{"User", "Group", "Robot"}, {"Doc", "Folder", "App::Doc"}};
+
+static void
+put_uid(FILE *f, int side)
+{
+	fprintf(f, "%s::\"%u\"", types[side][rnd(3)], rnd(N_ENTITIES));
+}
+
+static void
+put_scope(FILE *f, const char *var, int side)
+{
+	switch (rnd(6))
+	{
+		case 0:
+			fprintf(f, "%s", var);
+			break;
+		case 1:
+		case 2:
+			fprintf(f, "%s == ", var);
+			put_uid(f, side);
+			break;
+		case 3:
+			fprintf(f, "%s in ", var);
+			put_uid(f, side);
+			break;
+		case 4:
+			fprintf(f, "%s is %s", var, types[side][rnd(3)]);
+			break;
+		case 5:
+			fprintf(f, "%s is %s in ", var, types[side][rnd(3)]);
+			put_uid(f, side);
+			break;
+	}
+}
+
+static void
+put_action(FILE *f)
+{
+	uint32_t	n = rnd(4);
+
+	switch (rnd(4))
+	{
+		case 0:
+			fprintf(f, "action");
+			break;
+		case 1:
+			fprintf(f, "action == Action::\"%u\"", rnd(N_ENTITIES));
+			break;
+		case 2:
+			fprintf(f, "action in Action::\"%u\"", rnd(N_ENTITIES));
+			break;
+		case 3:
+			fprintf(f, "action in [");
+			for (uint32_t i = 0; i < n; i++)
+				fprintf(f, "Action::\"%u\",", rnd(N_ENTITIES));
+			fprintf(f, "]");
+			break;
+	}
+}
+
+static void
+put_policies(FILE *f, uint32_t n)
+{
+	static const char *const conditions[] = {
+		"", "", " when { context.x == 1 }", " when { false }", " when { context.missing }",
+		" unless { principal in resource }"
+	};
+
+	for (uint32_t i = 0; i < n; i++)
+	{
+		fprintf(f, "%s(", rnd(4) == 0 ? "forbid" : "permit");
+		put_scope(f, "principal", 0);
+		fprintf(f, ", ");
+		put_action(f);
+		fprintf(f, ", ");
+		put_scope(f, "resource", 1);
+		fprintf(f, ")%s;\n", conditions[rnd(6)]);
+	}
+}
+
+/* A parent has a larger number, so there are no cycles. */
+static void
+put_entities(FILE *f)
+{
+	const char *sep = "";
+
+	fprintf(f, "[");
+	for (int side = 0; side < 3; side++)
+	{
+		for (uint32_t t = 0; t < (side == 2 ? 1 : 3); t++)
+		{
+			for (uint32_t i = 0; i < N_ENTITIES; i++)
+			{
+				const char *type = side == 2 ? "Action" : types[side][t];
+				const char *parent = side == 2 ? "Action" : types[side][1];
+
+				if (rnd(5) == 0)
+					continue;
+				fprintf(f, "%s{\"uid\":{\"type\":\"%s\",\"id\":\"%u\"},\"attrs\":{},\"parents\":[",
+						sep, type, i);
+				sep = ",";
+				if (i + 1 < N_ENTITIES && rnd(2) == 0)
+				{
+					fprintf(f, "{\"type\":\"%s\",\"id\":\"%u\"}", parent,
+							i + 1 + rnd(N_ENTITIES - i - 1));
+					if (rnd(3) == 0)
+						fprintf(f, ",{\"type\":\"%s\",\"id\":\"%u\"}", parent,
+								i + 1 + rnd(N_ENTITIES - i - 1));
+				}
+				fprintf(f, "]}");
+			}
+		}
+	}
+	fprintf(f, "]");
+}
+
+static bool
+same(const CedarDecision *a, const CedarDecision *b)
+{
+	if (a->allow != b->allow || a->n_reasons != b->n_reasons || a->n_errors != b->n_errors)
+		return false;
+	for (uint32_t i = 0; i < a->n_reasons; i++)
+		if (a->reasons[i] != b->reasons[i])
+			return false;
+	for (uint32_t i = 0; i < a->n_errors; i++)
+		if (a->errors[i].policy != b->errors[i].policy ||
+			a->errors[i].error.code != b->errors[i].error.code)
+			return false;
+	return true;
+}
+
+static void
+check_request(CedarArena *arena, const CedarPolicy *policies, uint32_t n,
+			  const CedarIndex *index, const CedarEntitySource *source, uint64_t set)
+{
+	char		text[256];
+	int			len;
+	CedarRequest request;
+	CedarDecision plain,
+				indexed,
+				quick;
+	CedarError	err;
+
+	len = snprintf(text, sizeof(text),
+				   "{\"principal\":{\"type\":\"%s\",\"id\":\"%u\"},\"action\":{\"type\":\"Action\",\"id\":\"%u\"},"
+				   "\"resource\":{\"type\":\"%s\",\"id\":\"%u\"},\"context\":{\"x\":%u}}",
+				   types[0][rnd(3)], rnd(N_ENTITIES), rnd(N_ENTITIES),
+				   types[1][rnd(3)], rnd(N_ENTITIES), rnd(2));
+	if (cedar_request_from_json(arena, text, (size_t) len, &request, &err) == CEDAR_OK &&
+		cedar_authorize(arena, policies, n, NULL, source, &request, true, &plain, &err) == CEDAR_OK &&
+		cedar_authorize(arena, policies, n, index, source, &request, true, &indexed, &err) == CEDAR_OK &&
+		cedar_authorize(arena, policies, n, index, source, &request, false, &quick, &err) == CEDAR_OK)
+	{
+		if (same(&plain, &indexed) && quick.allow == plain.allow)
+		{
+			passed++;
+			return;
+		}
+		printf("set %llu, %s: with the index the decision is another\n",
+			   (unsigned long long) set, text);
+	}
+	else
+		printf("set %llu, %s: %s\n", (unsigned long long) set, text, err.message);
+	failed++;
+}
+
+/*
+ * One byte of the index changed: refused, or it answers without a crash (it
+ * may then name other policies: the index is trusted as far as its shape).
+ */
+static void
+check_damaged(CedarArena *arena, const CedarPolicy *policies, uint32_t n,
+			  const CedarIndex *index, size_t size, const CedarEntitySource *source)
+{
+	char	   *copy = malloc(size);
+	CedarRequest request;
+	CedarDecision d;
+	CedarError	err;
+	static const char text[] = "{\"principal\":\"User::\\\"1\\\"\",\"action\":\"Action::\\\"1\\\"\","
+		"\"resource\":\"Doc::\\\"1\\\"\"}";
+
+	if (cedar_request_from_json(arena, text, strlen(text), &request, &err) != CEDAR_OK)
+		abort();
+	for (size_t i = 0; i < size; i++)
+	{
+		memcpy(copy, index, size);
+		copy[i] ^= (char) (1 << rnd(8));
+		if (cedar_index_verify(copy, size, n, &err) == CEDAR_OK)
+		{
+			if (cedar_authorize(arena, policies, n, (CedarIndex *) copy, source, &request,
+								true, &d, &err) != CEDAR_OK)
+				failed++;
+		}
+		else if (err.code != CEDAR_ERR_IMAGE)
+			failed++;
+		passed++;
+	}
+	free(copy);
+}
+
+int
+main(int argc, char **argv)
+{
+	uint64_t	sets = argc > 1 ? strtoull(argv[1], NULL, 10) : 60;
+
+	for (uint64_t set = 0; set < sets; set++)
+	{
+		Host		host;
+		CedarArena *arena;
+		char	   *policies_text,
+				   *entities_text;
+		size_t		policies_len,
+					entities_len;
+		FILE	   *f;
+		CedarAst   *ast;
+		CedarEntities *entities;
+		CedarEntitySource source;
+		CedarPolicy *policies;
+		const CedarIndex *index;
+		size_t		size;
+		CedarError	err;
+		uint32_t	n;
+
+		seed = set;
+		f = open_memstream(&policies_text, &policies_len);
+		put_policies(f, rnd(400));
+		fclose(f);
+		f = open_memstream(&entities_text, &entities_len);
+		put_entities(f);
+		fclose(f);
+
+		host_open(&host);
+		arena = cedar_arena_create(&host.vtable);
+		if (cedar_parse(arena, policies_text, policies_len, &ast, &err) != CEDAR_OK ||
+			cedar_entities_from_json(arena, entities_text, entities_len, &entities, &err) != CEDAR_OK)
+		{
+			printf("set %llu: %s\n", (unsigned long long) set, err.message);
+			return 1;
+		}
+		source = cedar_entities_source(entities);
+		n = cedar_ast_count(ast);
+		policies = calloc(n + 1, sizeof(CedarPolicy));
+		for (uint32_t i = 0; i < n; i++)
+		{
+			size_t		piece_size;
+
+			if (cedar_compile(arena, ast, i, &policies[i].piece, &piece_size, &err) != CEDAR_OK)
+			{
+				printf("set %llu: %s\n", (unsigned long long) set, err.message);
+				return 1;
+			}
+		}
+		if (cedar_index_build(arena, policies, n, &index, &size, &err) != CEDAR_OK ||
+			cedar_index_verify(index, size, n, &err) != CEDAR_OK)
+		{
+			printf("set %llu: %s\n", (unsigned long long) set, err.message);
+			failed++;
+		}
+		else
+		{
+			for (int i = 0; i < 300; i++)
+				check_request(arena, policies, n, index, &source, set);
+			if (set % 20 == 0)
+				check_damaged(arena, policies, n, index, size, &source);
+		}
+		free(policies);
+		free(policies_text);
+		free(entities_text);
+		cedar_arena_destroy(arena);
+		if (!host_close(&host))
+		{
+			printf("set %llu: memory left\n", (unsigned long long) set);
+			failed++;
+		}
+	}
+	printf("%ld passed, %ld failed\n", passed, failed);
+	return failed == 0 && passed > 0 ? 0 : 1;
+}
