@@ -72,6 +72,10 @@ static CedarCode read_value(CedarArena *arena, const CedarJson *j, CedarValue *v
 static CedarCode
 read_values(CedarArena *arena, const CedarJson *j, CedarValue **values, CedarError *err)
 {
+	if (j->n > CEDAR_MAX_SET_SIZE)
+		return cedar_fail_at(err, CEDAR_ERR_LIMIT, j->offset, 1,
+							 "a set has at most %d elements, this one has %u",
+							 CEDAR_MAX_SET_SIZE, (unsigned) j->n);
 	*values = cedar_arena_alloc(arena, j->n * sizeof(CedarValue));
 	if (*values == NULL)
 		return cedar_nomem(err);
@@ -404,6 +408,7 @@ cedar_entities_from_json(CedarArena *arena, const char *text, size_t len,
 
 		if (e == NULL)
 			return cedar_nomem(err);
+		cedar_arena_check_interrupt(arena);
 		TRY(read_entity(arena, &j.u.elems[i], e, err));
 		slot = probe(es, e->uid);
 		if (*slot == NULL)
