@@ -49,6 +49,7 @@ typedef enum CedarCode
 	CEDAR_ERR_REQUEST,			/* well-formed JSON, malformed request */
 	CEDAR_ERR_DUPLICATE,		/* duplicate key, entity or policy id */
 	CEDAR_ERR_CYCLE,			/* parents form a cycle */
+	CEDAR_ERR_SCHEMA,			/* a schema is malformed, or data do not fit it */
 	CEDAR_ERR_LIMIT,			/* one of the limits above */
 	CEDAR_ERR_IMAGE,			/* a compiled policy is damaged or too new */
 	CEDAR_ERR_HOST,				/* a host callback failed */

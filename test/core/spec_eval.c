@@ -41,13 +41,6 @@ typedef struct Spec
 	CedarError *err;
 } Spec;
 
-#define TRY(call) \
-	do { \
-		CedarCode	try_ = (call); \
-		if (try_ != CEDAR_OK) \
-			return try_; \
-	} while (0)
-
 static CedarCode evaluate(Spec *s, const CedarExpr *e, Val *out);
 
 static CedarCode

@@ -1,0 +1,80 @@
+// Writes the inputs that a fuzz target starts from.
+//
+//   node seeds.js TARGET FOLDER FILE...
+//
+// FILE holds cases as JSON lines (test/core/cases, fuzz/seeds.jsonl).  For the
+// target "image" the policies' texts are written, to be compiled by
+// image_seeds.  Inputs are named by a hash of their bytes.
+'use strict';
+
+const crypto = require('crypto');
+const fs = require('fs');
+const path = require('path');
+
+const [target, folder, ...files] = process.argv.slice(2);
+const END = Buffer.from([0xff]); // ends a text of the target "authorize"
+const MAX = 16384;
+
+let count = 0;
+
+function write(bytes) {
+	if (bytes.length === 0 || bytes.length > MAX) {
+		return;
+	}
+	const name = crypto.createHash('sha1').update(bytes).digest('hex');
+	const file = path.join(folder, name);
+	if (!fs.existsSync(file)) {
+		fs.writeFileSync(file, bytes);
+		count++;
+	}
+}
+
+function text(value, raw) {
+	return Buffer.from(raw !== undefined ? raw : value !== undefined ? JSON.stringify(value) : '');
+}
+
+for (const file of files) {
+	for (const line of fs.readFileSync(file, 'utf8').split('\n')) {
+		if (line.trim() === '') {
+			continue;
+		}
+		const test = JSON.parse(line);
+		const policies = text(undefined, test.policies);
+		const entities = text(test.entities, test.entities_text);
+		const request = text(test.request, test.request_text);
+		switch (target) {
+			case 'policy':
+			case 'image':
+				write(policies);
+				break;
+			case 'entities':
+				write(entities);
+				break;
+			case 'request':
+				write(request);
+				break;
+			case 'authorize':
+				write(Buffer.concat([Buffer.from('T'), policies, END,
+					entities.length ? entities : Buffer.from('[]'), END, request, END]));
+				break;
+			default:
+				throw new Error(`unknown target ${target}`);
+		}
+	}
+}
+
+// Bytes that drive the generator: the same in every run.
+if (target === 'authorize') {
+	let state = 1;
+	for (let i = 0; i < 64; i++) {
+		const bytes = Buffer.alloc(200 + 30 * i);
+		for (let k = 0; k < bytes.length; k++) {
+			state = (Math.imul(state, 1103515245) + 12345) >>> 0;
+			bytes[k] = state >>> 16;
+		}
+		bytes[0] = i; // never 'T', which begins texts
+		write(bytes);
+	}
+}
+
+console.log(`${count} new seeds for ${target}`);

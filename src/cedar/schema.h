@@ -1,0 +1,135 @@
+/*-------------------------------------------------------------------------
+ *
+ * schema.h
+ *	  Cedar schemas: which entity types, attributes, tags, actions and contexts
+ *	  there are.  Read from the Cedar schema syntax or from JSON, written as
+ *	  either, and resolved for the validator.
+ *
+ * A CedarSchema and everything it points to lie in the arena it was made in
+ * and do not change once made.  Lists are in ascending byte order of names.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef CEDAR_SCHEMA_H
+#define CEDAR_SCHEMA_H
+
+#include "cedar.h"
+
+/* ------------------------------------------------------------------- types */
+
+typedef enum CedarTypeKind
+{
+	CEDAR_TYPE_NEVER = 0,		/* bottom; of the elements of an empty set */
+	CEDAR_TYPE_BOOL,
+	CEDAR_TYPE_TRUE,			/* known to be true; in the validator only */
+	CEDAR_TYPE_FALSE,
+	CEDAR_TYPE_LONG,
+	CEDAR_TYPE_STRING,
+	CEDAR_TYPE_ENTITY,			/* name: the entity type */
+	CEDAR_TYPE_ANY_ENTITY,		/* in the validator only */
+	CEDAR_TYPE_SET,				/* elem; NULL: any set, in the validator only */
+	CEDAR_TYPE_RECORD,			/* attrs; open: more may exist, in the validator only */
+	CEDAR_TYPE_DECIMAL,
+	CEDAR_TYPE_IPADDR,
+	CEDAR_TYPE_DATETIME,
+	CEDAR_TYPE_DURATION
+} CedarTypeKind;
+
+typedef struct CedarType CedarType;
+
+typedef struct CedarAttrType
+{
+	const CedarStr *name;
+	const CedarType *type;
+	bool		required;
+} CedarAttrType;
+
+struct CedarType
+{
+	CedarTypeKind kind;
+	bool		open;
+	const CedarStr *name;
+	const CedarType *elem;
+	uint32_t	n_attrs;
+	const CedarAttrType *attrs; /* ascending by name */
+};
+
+/* The attribute of a record type, or NULL. */
+extern const CedarAttrType *cedar_type_attr(const CedarType *record, const CedarStr *name);
+
+/* ------------------------------------------------------------------ schema */
+
+typedef struct CedarEntityType
+{
+	const CedarStr *name;		/* fully qualified */
+	const CedarType *shape;		/* a record; empty for an enumeration */
+	const CedarType *tags;		/* NULL: none may exist */
+	bool		is_enum;
+	uint32_t	n_ids;			/* of an enumeration, at least one */
+	const CedarStr **ids;
+	uint32_t	n_ancestors;	/* types it may be `in`, transitively; not itself
+								 * unless it says so */
+	const CedarStr **ancestors;
+} CedarEntityType;
+
+typedef struct CedarActionType
+{
+	const CedarUid *uid;
+	uint32_t	n_ancestors;	/* action groups, transitively */
+	const CedarUid **ancestors;
+	uint32_t	n_principals;	/* both 0 for an action that applies to nothing */
+	const CedarStr **principals;
+	uint32_t	n_resources;
+	const CedarStr **resources;
+	const CedarType *context;	/* a record */
+} CedarActionType;
+
+typedef struct CedarSchema
+{
+	uint32_t	n_entities;
+	const CedarEntityType *entities;	/* ascending by name */
+	uint32_t	n_actions;
+	const CedarActionType *actions; /* ascending by type, then id */
+} CedarSchema;
+
+/*
+ * Read a schema.  A text whose first character that is not white space is `{`
+ * is read as JSON when as_json is CEDAR_SCHEMA_AUTO.  CEDAR_ERR_SYNTAX or
+ * CEDAR_ERR_JSON with the position when it does not parse; CEDAR_ERR_SCHEMA
+ * when it is malformed: undeclared or duplicate names, cycles of common types
+ * or of action groups, reserved names, unknown members.
+ */
+typedef enum CedarSchemaFormat
+{
+	CEDAR_SCHEMA_AUTO = 0,
+	CEDAR_SCHEMA_CEDAR,
+	CEDAR_SCHEMA_JSON
+} CedarSchemaFormat;
+
+extern CedarCode cedar_schema_parse(CedarArena *arena, const char *text, size_t len,
+									CedarSchemaFormat format,
+									const CedarSchema **schema, CedarError *err);
+
+/* The schema as JSON, as the reference's schemaToJson writes it. */
+extern CedarCode cedar_schema_to_json(CedarArena *arena, const char *text, size_t len,
+									  CedarSchemaFormat format,
+									  const char **json, size_t *json_len,
+									  CedarError *err);
+
+/* The schema in the Cedar schema syntax. */
+extern CedarCode cedar_schema_to_text(CedarArena *arena, const char *text, size_t len,
+									  CedarSchemaFormat format,
+									  const char **out, size_t *out_len,
+									  CedarError *err);
+
+/* NULL when the schema does not have it. */
+extern const CedarEntityType *cedar_schema_entity(const CedarSchema *schema, const CedarStr *name);
+extern const CedarActionType *cedar_schema_action(const CedarSchema *schema, const CedarUid *uid);
+
+/* May an entity of the type be `in` one of the other?  Types are by name. */
+extern bool cedar_schema_type_in(const CedarEntityType *type, const CedarStr *other);
+
+/* Is the action `in` the group?  Itself is not among its ancestors. */
+extern bool cedar_schema_action_in(const CedarActionType *action, const CedarUid *group);
+
+#endif							/* CEDAR_SCHEMA_H */
