@@ -41,7 +41,9 @@ static const char *const types[2][3] = {{"User", "Group", "Robot"}, {"Doc", "Fol
 static void
 put_uid(FILE *f, int side)
 {
-	fprintf(f, "%s::\"%u\"", types[side][rnd(3)], rnd(N_ENTITIES));
+	const char *type = types[side][rnd(3)];
+
+	fprintf(f, "%s::\"%u\"", type, rnd(N_ENTITIES));
 }
 
 static void
@@ -173,17 +175,20 @@ check_request(CedarArena *arena, const CedarPolicy *policies, uint32_t n,
 {
 	char		text[256];
 	int			len;
+	uint32_t	r[6];
 	CedarRequest request;
 	CedarDecision plain,
 				indexed,
 				quick;
 	CedarError	err;
 
+	/* arguments are evaluated in any order: the same cases with each compiler */
+	for (size_t i = 0; i < sizeof(r) / sizeof(r[0]); i++)
+		r[i] = rnd(i == 0 || i == 3 ? 3 : i == 5 ? 2 : N_ENTITIES);
 	len = snprintf(text, sizeof(text),
 				   "{\"principal\":{\"type\":\"%s\",\"id\":\"%u\"},\"action\":{\"type\":\"Action\",\"id\":\"%u\"},"
 				   "\"resource\":{\"type\":\"%s\",\"id\":\"%u\"},\"context\":{\"x\":%u}}",
-				   types[0][rnd(3)], rnd(N_ENTITIES), rnd(N_ENTITIES),
-				   types[1][rnd(3)], rnd(N_ENTITIES), rnd(2));
+				   types[0][r[0]], r[1], r[2], types[1][r[3]], r[4], r[5]);
 	if (cedar_request_from_json(arena, text, (size_t) len, &request, &err) == CEDAR_OK &&
 		cedar_authorize(arena, policies, n, NULL, source, &request, true, &plain, &err) == CEDAR_OK &&
 		cedar_authorize(arena, policies, n, index, source, &request, true, &indexed, &err) == CEDAR_OK &&
