@@ -188,6 +188,51 @@ put_position(CedarBuf *buf, const CedarError *err)
 	cedar_buf_puts(buf, "}]");
 }
 
+static void
+put_errors(CedarBuf *buf, const CedarDecision *decision, const CedarPolicy *policies)
+{
+	cedar_buf_puts(buf, "[");
+	for (uint32_t i = 0; i < decision->n_errors; i++)
+	{
+		const CedarPolicyError *e = &decision->errors[i];
+		const CedarPolicy *p = &policies[e->policy];
+
+		if (i > 0)
+			cedar_buf_puts(buf, ",");
+		cedar_buf_puts(buf, "{\"policyId\":");
+		cedar_buf_json_string(buf, p->id, p->id_len);
+		cedar_buf_puts(buf, ",\"error\":{\"message\":");
+		cedar_buf_json_string(buf, e->error.message, strlen(e->error.message));
+		cedar_buf_puts(buf, ",\"help\":");
+		if (e->error.hint[0] != '\0')
+			cedar_buf_json_string(buf, e->error.hint, strlen(e->error.hint));
+		else
+			cedar_buf_puts(buf, "null");
+		cedar_buf_puts(buf, ",\"code\":null,\"url\":null,\"severity\":null,\"sourceLocations\":");
+		if (e->error.has_position)
+			put_position(buf, &e->error);
+		else
+			cedar_buf_puts(buf, "[]");
+		cedar_buf_puts(buf, ",\"related\":[]}}");
+	}
+	cedar_buf_puts(buf, "]");
+}
+
+CedarCode
+cedar_errors_to_json(CedarArena *arena, const CedarDecision *decision,
+					 const CedarPolicy *policies, const char **json, size_t *len,
+					 CedarError *err)
+{
+	CedarBuf	buf = {arena, NULL, 0, 0, false};
+
+	put_errors(&buf, decision, policies);
+	if (buf.failed)
+		return cedar_nomem(err);
+	*json = buf.data;
+	*len = buf.len;
+	return CEDAR_OK;
+}
+
 CedarCode
 cedar_decision_to_json(CedarArena *arena, const CedarDecision *decision,
 					   const CedarPolicy *policies, const char **json, size_t *len,
@@ -206,31 +251,9 @@ cedar_decision_to_json(CedarArena *arena, const CedarDecision *decision,
 			cedar_buf_puts(&buf, ",");
 		cedar_buf_json_string(&buf, p->id, p->id_len);
 	}
-	cedar_buf_puts(&buf, "],\"errors\":[");
-	for (uint32_t i = 0; i < decision->n_errors; i++)
-	{
-		const CedarPolicyError *e = &decision->errors[i];
-		const CedarPolicy *p = &policies[e->policy];
-
-		if (i > 0)
-			cedar_buf_puts(&buf, ",");
-		cedar_buf_puts(&buf, "{\"policyId\":");
-		cedar_buf_json_string(&buf, p->id, p->id_len);
-		cedar_buf_puts(&buf, ",\"error\":{\"message\":");
-		cedar_buf_json_string(&buf, e->error.message, strlen(e->error.message));
-		cedar_buf_puts(&buf, ",\"help\":");
-		if (e->error.hint[0] != '\0')
-			cedar_buf_json_string(&buf, e->error.hint, strlen(e->error.hint));
-		else
-			cedar_buf_puts(&buf, "null");
-		cedar_buf_puts(&buf, ",\"code\":null,\"url\":null,\"severity\":null,\"sourceLocations\":");
-		if (e->error.has_position)
-			put_position(&buf, &e->error);
-		else
-			cedar_buf_puts(&buf, "[]");
-		cedar_buf_puts(&buf, ",\"related\":[]}}");
-	}
-	cedar_buf_puts(&buf, "]}}");
+	cedar_buf_puts(&buf, "],\"errors\":");
+	put_errors(&buf, decision, policies);
+	cedar_buf_puts(&buf, "}}");
 	if (buf.failed)
 		return cedar_nomem(err);
 	*json = buf.data;

@@ -441,4 +441,11 @@ extern CedarCode cedar_decision_to_json(CedarArena *arena,
 										const char **json, size_t *len,
 										CedarError *err);
 
+/* The response's errors alone: [{"policyId":…,"error":{"message":…,…}},…] */
+extern CedarCode cedar_errors_to_json(CedarArena *arena,
+									  const CedarDecision *decision,
+									  const CedarPolicy *policies,
+									  const char **json, size_t *len,
+									  CedarError *err);
+
 #endif							/* CEDAR_H */
