@@ -24,7 +24,7 @@ BEGIN
 				HINT = 'Send a token with the claim "sub" or "principal" through a registered gateway.';
 	END IF;
 	IF principal IS NOT NULL
-		AND principal::authz.entity_uid OPERATOR(authz.<>) me THEN
+		AND principal::authz.entity_uid <> me THEN
 		RAISE EXCEPTION 'permission denied to ask about another principal'
 			USING ERRCODE = 'insufficient_privilege',
 				DETAIL = format('The token is %s''s.', me),

@@ -3,7 +3,7 @@
  * compat.h
  *	  The differences between PostgreSQL 15, 16, 17 and 18, all of them.
  *
- * Include this right after postgres.h: it must come before fmgr.h.
+ * Include this right after postgres.h.
  *
  *-------------------------------------------------------------------------
  */
@@ -14,10 +14,26 @@
 #error "authz needs PostgreSQL 15 or later"
 #endif
 
-/* PostgreSQL 16 exports what is marked; we hide the rest in 15 as well. */
+#include "fmgr.h"
+
+/*
+ * Our symbols are hidden but for those that the server calls.  PostgreSQL 15
+ * marks neither the functions nor the magic block for that.
+ */
 #if PG_VERSION_NUM < 160000
 #undef PGDLLEXPORT
 #define PGDLLEXPORT __attribute__((visibility("default")))
+#undef PG_FUNCTION_INFO_V1
+#define PG_FUNCTION_INFO_V1(funcname) \
+extern PGDLLEXPORT Datum funcname(PG_FUNCTION_ARGS); \
+extern PGDLLEXPORT const Pg_finfo_record * CppConcat(pg_finfo_,funcname)(void); \
+const Pg_finfo_record * \
+CppConcat(pg_finfo_,funcname) (void) \
+{ \
+	static const Pg_finfo_record my_finfo = { 1 }; \
+	return &my_finfo; \
+} \
+extern int no_such_variable
 #endif
 
 /* PostgreSQL 18 gave index_beginscan an argument for instrumentation. */

@@ -120,12 +120,14 @@ authz_raise(const CedarError *err, AuthzTextKind kind,
 		ereport(ERROR,
 				(errcode(ERRCODE_OUT_OF_MEMORY),
 				 errmsg("out of memory"),
-				 errdetail("Failed while reading %s.", what)));
+				 errdetail("Failed while working on %s.",
+						   what != NULL ? what : "an authorization request")));
 	if (err->code == CEDAR_ERR_STACK)
 		ereport(ERROR,
 				(errcode(ERRCODE_STATEMENT_TOO_COMPLEX),
 				 errmsg("stack depth limit exceeded"),
-				 errdetail("Failed while reading %s.", what),
+				 errdetail("Failed while working on %s.",
+						   what != NULL ? what : "an authorization request"),
 				 errhint("Increase the configuration parameter \"max_stack_depth\", or nest less deeply.")));
 
 	initStringInfo(&facts);
@@ -157,7 +159,8 @@ authz_raise(const CedarError *err, AuthzTextKind kind,
 
 	ereport(ERROR,
 			(errcode(error_sqlstate(err->code)),
-			 errmsg("invalid %s: %s", what, err->message),
+			 what != NULL ? errmsg("invalid %s: %s", what, err->message) :
+			 errmsg("%s", err->message),
 			 facts.len > 0 ? errdetail_internal("%s", facts.data) : 0,
 			 err->hint[0] != '\0' ? errhint("%s", err->hint) : 0,
 			 query != NULL ? internalerrquery(query) : 0,

@@ -19,8 +19,8 @@ typedef enum AuthzTextKind
 } AuthzTextKind;
 
 /*
- * Raise a failure.  The primary message is `invalid WHAT: message`; detail
- * may be NULL.  text is what was given to the library.
+ * Raise a failure.  The primary message is `invalid WHAT: message`, or the
+ * message alone when what is NULL; detail may be NULL.  text is what was given to the library.
  */
 extern void authz_raise(const CedarError *err, AuthzTextKind kind,
 						const char *text, size_t len,

@@ -221,7 +221,25 @@ policy_compile(CedarArena *arena, const char *set, const char *id,
 	return piece;
 }
 
-/* Load a set's enabled policies under this snapshot. */
+/* The scope index over a version's policies, in cxt; arena is for the work. */
+static const CedarIndex *
+index_build(MemoryContext cxt, CedarArena *arena, const AuthzPolicyVersion *version)
+{
+	const CedarIndex *index;
+	size_t		size;
+	CedarError	err;
+
+	if (cedar_index_build(arena, version->policies, version->n,
+						  &index, &size, &err) != CEDAR_OK)
+		authz_raise(&err, AUTHZ_TEXT_UID, NULL, 0, NULL,
+					psprintf("Policy set \"%s\".", version->set));
+	return memcpy(MemoryContextAllocHuge(cxt, size), index, size);
+}
+
+/*
+ * Load a set's enabled policies under this snapshot, in a context under the
+ * caller's.
+ */
 static AuthzPolicyVersion *
 version_load(Relation policies, Oid pkey, Snapshot snapshot, Oid relid,
 			 const char *set, VersionRow row)
@@ -296,9 +314,10 @@ version_load(Relation policies, Oid pkey, Snapshot snapshot, Oid relid,
 	systable_endscan_ordered(scan);
 	index_close(index, AccessShareLock);
 
+	version->index = index_build(cxt, arena, version);
+
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(scratch);
-	MemoryContextSetParent(cxt, CacheMemoryContext);
 	return version;
 }
 
@@ -344,6 +363,7 @@ version_get(const char *set)
 			version_uncache(former);
 		else if (cached_count >= CACHED_MAX)
 			version_uncache(dlist_tail_element(AuthzPolicyVersion, node, &cached));
+		MemoryContextSetParent(version->cxt, CacheMemoryContext);
 		version->cached = true;
 		dlist_push_head(&cached, &version->node);
 		cached_count++;
@@ -420,6 +440,7 @@ authz_policy_get(AuthzStatement *statement, const char *set)
 	strcpy(pin->set, set);
 	pin->version = version;
 	pin->subid = GetCurrentSubTransactionId();
+	MemoryContextSetParent(version->cxt, CacheMemoryContext);
 	version->pins++;
 	pin->next = statement->policies;
 	statement->policies = pin;

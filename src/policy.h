@@ -29,6 +29,7 @@ typedef struct AuthzPolicyVersion
 
 	uint32		n;
 	CedarPolicy *policies;		/* in the order of their ids; no templates */
+	const CedarIndex *index;
 	MemoryContext cxt;			/* holds all of it, this struct too */
 } AuthzPolicyVersion;
 

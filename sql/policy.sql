@@ -1,0 +1,78 @@
+/* policy: the policy store. */
+
+CREATE TABLE authz.policies (
+	policy_set text COLLATE "C" NOT NULL DEFAULT 'default' CHECK (policy_set <> ''),
+	policy_id text COLLATE "C" NOT NULL CHECK (policy_id <> ''),
+	policy text NOT NULL,
+	enabled boolean NOT NULL DEFAULT true,
+	PRIMARY KEY (policy_set, policy_id)
+);
+COMMENT ON TABLE authz.policies IS
+	'Cedar policies; a change holds for every check that starts after its COMMIT, and for its own transaction at once';
+COMMENT ON COLUMN authz.policies.policy_set IS 'A check asks exactly one set';
+COMMENT ON COLUMN authz.policies.policy_id IS 'What reasons and errors call the policy';
+COMMENT ON COLUMN authz.policies.policy IS
+	'The text of one policy or template; templates are stored but decide nothing until they can be linked';
+COMMENT ON COLUMN authz.policies.enabled IS 'Only enabled policies are asked';
+SELECT pg_extension_config_dump('authz.policies', '');
+
+CREATE TABLE authz.policy_versions (
+	policy_set text COLLATE "C" PRIMARY KEY,
+	version bigint NOT NULL CHECK (version > 0)
+);
+COMMENT ON TABLE authz.policy_versions IS
+	'The version of each policy set, advanced by every change of it; written by triggers';
+COMMENT ON COLUMN authz.policy_versions.policy_set IS 'As in authz.policies';
+COMMENT ON COLUMN authz.policy_versions.version IS 'From 1; never goes back';
+SELECT pg_extension_config_dump('authz.policy_versions', '');
+
+CREATE TABLE authz.policy_proxy ();
+COMMENT ON TABLE authz.policy_proxy IS
+	'Always empty: writers of policies lock it, and cached plans that depend on policies are invalidated through it';
+
+CREATE FUNCTION authz.policies_before_statement() RETURNS trigger
+LANGUAGE c AS 'MODULE_PATHNAME', 'authz_policies_before_statement';
+CREATE FUNCTION authz.policies_before_row() RETURNS trigger
+LANGUAGE c AS 'MODULE_PATHNAME', 'authz_policies_before_row';
+CREATE FUNCTION authz.policies_after_row() RETURNS trigger
+LANGUAGE c AS 'MODULE_PATHNAME', 'authz_policies_after_row';
+CREATE FUNCTION authz.policies_after_statement() RETURNS trigger
+LANGUAGE c AS 'MODULE_PATHNAME', 'authz_policies_after_statement';
+CREATE FUNCTION authz.policy_versions_before_row() RETURNS trigger
+LANGUAGE c AS 'MODULE_PATHNAME', 'authz_policy_versions_before_row';
+COMMENT ON FUNCTION authz.policies_before_statement() IS 'Trigger: writers of policies queue up';
+COMMENT ON FUNCTION authz.policies_before_row() IS 'Trigger: refuses a policy that does not parse';
+COMMENT ON FUNCTION authz.policies_after_row() IS 'Trigger: notes which sets have changed';
+COMMENT ON FUNCTION authz.policies_after_statement() IS 'Trigger: advances the version of the sets that have changed';
+COMMENT ON FUNCTION authz.policy_versions_before_row() IS 'Trigger: a version never goes back';
+
+CREATE TRIGGER before_statement BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON authz.policies
+	FOR EACH STATEMENT EXECUTE FUNCTION authz.policies_before_statement();
+CREATE TRIGGER before_row BEFORE INSERT OR UPDATE ON authz.policies
+	FOR EACH ROW EXECUTE FUNCTION authz.policies_before_row();
+CREATE TRIGGER after_row AFTER INSERT OR UPDATE OR DELETE ON authz.policies
+	FOR EACH ROW EXECUTE FUNCTION authz.policies_after_row();
+CREATE TRIGGER after_statement AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON authz.policies
+	FOR EACH STATEMENT EXECUTE FUNCTION authz.policies_after_statement();
+CREATE TRIGGER before_row BEFORE INSERT OR UPDATE ON authz.policy_versions
+	FOR EACH ROW EXECUTE FUNCTION authz.policy_versions_before_row();
+ALTER TABLE authz.policies ENABLE ALWAYS TRIGGER before_statement;
+ALTER TABLE authz.policies ENABLE ALWAYS TRIGGER before_row;
+ALTER TABLE authz.policies ENABLE ALWAYS TRIGGER after_row;
+ALTER TABLE authz.policies ENABLE ALWAYS TRIGGER after_statement;
+ALTER TABLE authz.policy_versions ENABLE ALWAYS TRIGGER before_row;
+
+CREATE FUNCTION authz.policy_version(policy_set text DEFAULT NULL) RETURNS bigint
+LANGUAGE c VOLATILE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'authz_policy_version';
+COMMENT ON FUNCTION authz.policy_version(text) IS
+	'The version of a policy set (default: the setting authz.policy_set) as of now; 0 when it has never had a policy';
+
+CREATE FUNCTION authz.policy_touch(policy_set text DEFAULT NULL) RETURNS bigint
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'authz_policy_touch';
+COMMENT ON FUNCTION authz.policy_touch(text) IS
+	'Advance the version of a policy set that was changed while triggers were disabled; gives the new version';
+
+REVOKE ALL ON FUNCTION authz.policies_before_statement(), authz.policies_before_row(),
+	authz.policies_after_row(), authz.policies_after_statement(),
+	authz.policy_versions_before_row(), authz.policy_version(text),
+	authz.policy_touch(text) FROM PUBLIC;

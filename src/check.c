@@ -1,0 +1,208 @@
+/*-------------------------------------------------------------------------
+ *
+ * check.c
+ *	  Decisions over the stored policies and entities.
+ *
+ * A decision takes the policies in the version that the calling statement
+ * uses (policy.c) and the entities under its snapshot (entity.c).  Whatever
+ * goes wrong but a policy's own evaluation raises: nothing here answers true
+ * by default.
+ *
+ * The arena of a decision is kept from call to call and emptied at its start,
+ * not at its end: an error may leave by longjmp.  A decision runs no SQL and
+ * so never runs inside another.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+#include "compat.h"
+
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/jsonb.h"
+#include "utils/memutils.h"
+
+#include "entity.h"
+#include "entity_uid.h"
+#include "error.h"
+#include "host.h"
+#include "policy.h"
+#include "statement.h"
+
+PG_FUNCTION_INFO_V1(authz_check);
+PG_FUNCTION_INFO_V1(authz_decide);
+
+/* Arguments, the same for all of them. */
+enum
+{
+	ARG_PRINCIPAL,
+	ARG_ACTION,
+	ARG_RESOURCE,
+	ARG_CONTEXT,
+	ARG_ENTITIES,
+	ARG_POLICY_SET
+};
+
+static const char *const argument_names[] = {
+	"principal", "action", "resource", "context"
+};
+
+static CedarArena *
+check_arena(void)
+{
+	static CedarArena *arena = NULL;
+	static MemoryContext cxt = NULL;
+
+	if (arena != NULL)
+	{
+		cedar_arena_reset(arena);
+		return arena;
+	}
+	if (cxt == NULL)
+		cxt = AllocSetContextCreate(TopMemoryContext, "authz decision",
+									ALLOCSET_DEFAULT_SIZES);
+	return arena = authz_arena_create(cxt);
+}
+
+static const CedarUid *
+check_uid(FunctionCallInfo fcinfo, CedarArena *arena, int n)
+{
+	return authz_uid_to_cedar(arena, PG_GETARG_DATUM(n));
+}
+
+static const CedarRecord *
+check_context(CedarArena *arena, Jsonb *jsonb)
+{
+	const CedarRecord *context;
+	CedarError	err;
+	char	   *json = JsonbToCString(NULL, &jsonb->root, VARSIZE(jsonb));
+
+	if (cedar_context_from_json(arena, json, strlen(json), &context, &err) != CEDAR_OK)
+		authz_raise(&err, AUTHZ_TEXT_JSON, json, strlen(json), "context", NULL);
+	pfree(json);
+	return context;
+}
+
+static CedarEntities *
+check_entities(CedarArena *arena, Jsonb *jsonb)
+{
+	CedarEntities *entities;
+	CedarError	err;
+	char	   *json = JsonbToCString(NULL, &jsonb->root, VARSIZE(jsonb));
+
+	if (cedar_entities_from_json(arena, json, strlen(json), &entities, &err) != CEDAR_OK)
+		authz_raise(&err, AUTHZ_TEXT_JSON, json, strlen(json), "entities", NULL);
+	pfree(json);
+	return entities;
+}
+
+/* Decide what the arguments ask; the decision lives until the next one. */
+static const AuthzPolicyVersion *
+check_arguments(FunctionCallInfo fcinfo, bool reasons_wanted,
+				CedarDecision *decision)
+{
+	CedarArena *arena = check_arena();
+	AuthzStatement *statement;
+	const AuthzPolicyVersion *version;
+	AuthzEntityReader *reader;
+	CedarEntitySource source;
+	CedarEntities *overlay = NULL;
+	CedarRequest request;
+	CedarError	err;
+
+	for (int i = 0; i < lengthof(argument_names); i++)
+	{
+		if (PG_ARGISNULL(i))
+			ereport(ERROR,
+					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					 errmsg("argument \"%s\" must not be null", argument_names[i]),
+					 i == ARG_CONTEXT ? errhint("Leave it out, or pass an empty object.") : 0));
+	}
+	request.principal = check_uid(fcinfo, arena, ARG_PRINCIPAL);
+	request.action = check_uid(fcinfo, arena, ARG_ACTION);
+	request.resource = check_uid(fcinfo, arena, ARG_RESOURCE);
+	request.context = check_context(arena, PG_GETARG_JSONB_P(ARG_CONTEXT));
+	if (!PG_ARGISNULL(ARG_ENTITIES))
+		overlay = check_entities(arena, PG_GETARG_JSONB_P(ARG_ENTITIES));
+
+	statement = authz_statement();
+	version = authz_policy_get(statement,
+							   PG_ARGISNULL(ARG_POLICY_SET) ? authz_policy_set :
+							   text_to_cstring(PG_GETARG_TEXT_PP(ARG_POLICY_SET)));
+	reader = authz_entity_begin(statement, overlay, arena, &source);
+	if (cedar_authorize(arena, version->policies, version->n, version->index,
+						&source, &request, reasons_wanted, decision, &err) != CEDAR_OK)
+		authz_raise(&err, AUTHZ_TEXT_UID, NULL, 0, NULL,
+					psprintf("Policy set \"%s\".", version->set));
+	authz_entity_end(reader);
+	return version;
+}
+
+/* authz_check(principal, action, resource, context, entities, policy_set) → boolean */
+Datum
+authz_check(PG_FUNCTION_ARGS)
+{
+	CedarDecision decision;
+
+	check_arguments(fcinfo, false, &decision);
+	PG_RETURN_BOOL(decision.allow);
+}
+
+/* The ids of the policies that determined the decision, as text[]. */
+static Datum
+check_reasons(const CedarDecision *decision, const AuthzPolicyVersion *version)
+{
+	Datum	   *ids = palloc(Max(decision->n_reasons, 1) * sizeof(Datum));
+
+	for (uint32 i = 0; i < decision->n_reasons; i++)
+	{
+		const CedarPolicy *policy = &version->policies[decision->reasons[i]];
+
+		ids[i] = PointerGetDatum(cstring_to_text_with_len(policy->id, policy->id_len));
+	}
+	return PointerGetDatum(construct_array(ids, decision->n_reasons, TEXTOID,
+										   -1, false, TYPALIGN_INT));
+}
+
+/* [{"policyId": …, "error": {"message": …, …}}], as in the reference's answer. */
+static Datum
+check_errors(const CedarDecision *decision, const AuthzPolicyVersion *version)
+{
+	CedarArena *arena = authz_arena_create(CurrentMemoryContext);
+	const char *json;
+	size_t		len;
+	CedarError	err;
+
+	if (cedar_errors_to_json(arena, decision, version->policies,
+							 &json, &len, &err) != CEDAR_OK)
+		authz_raise(&err, AUTHZ_TEXT_UID, NULL, 0, NULL, NULL);
+	return DirectFunctionCall1(jsonb_in, CStringGetDatum(pnstrdup(json, len)));
+}
+
+/*
+ * authz_decide(the same) → (decision text, reasons text[], errors jsonb,
+ * policy_version bigint)
+ */
+Datum
+authz_decide(PG_FUNCTION_ARGS)
+{
+	CedarDecision decision;
+	const AuthzPolicyVersion *version;
+	TupleDesc	desc;
+	Datum		values[4];
+	bool		nulls[4] = {false};
+
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE ||
+		desc->natts != lengthof(values))
+		elog(ERROR, "unexpected result type of authz_decide");
+	version = check_arguments(fcinfo, true, &decision);
+	values[0] = CStringGetTextDatum(decision.allow ? "allow" : "deny");
+	values[1] = check_reasons(&decision, version);
+	values[2] = check_errors(&decision, version);
+	values[3] = Int64GetDatum(version->version);
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc),
+													  values, nulls)));
+}
