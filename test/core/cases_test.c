@@ -2,11 +2,12 @@
  *
  * cases_test.c
  *	  Runs the cases of cases/<name>.jsonl, one JSON object a line, and
- *	  compares each answer with the case's "expect".
+ *	  compares each answer with the case's "expect" (cases/README.md).
  *
- * expect is {"parses": bool}, {"refused": "policies" | "entities" | "request"}
- * or {"decision", "reason", "errors"} with sorted ids; it may also name the
- * error's "code", "offset", "length", and every member it has must agree.
+ * expect is {"parses": bool}, {"refused": "entities" | "request"} or
+ * {"decision", "reason", "errors"} with sorted ids and, for each policy that
+ * fails, its error in "codes"; it may also name the error's "code", "offset",
+ * "length", and every member it has must agree.
  *
  * Arguments: files to run instead of all of them.
  *
@@ -24,28 +25,38 @@
 static long passed;
 static long failed;
 
-/* The answer's member that an expected member is compared with. */
+/* What each failing policy failed with: messages are "id: code: text". */
+static json_t *
+failure_codes(json_t *answer)
+{
+	json_t	   *codes = json_object();
+	json_t	   *messages = json_object_get(answer, "messages");
+	json_t	   *message;
+	size_t		i;
+
+	json_array_foreach(messages, i, message)
+	{
+		const char *id = json_string_value(message);
+		const char *code = strstr(id, ": ");
+		const char *end = code ? strstr(code + 2, ": ") : NULL;
+
+		if (end != NULL)
+			json_object_setn_new(codes, id, (size_t) (code - id),
+								 json_stringn(code + 2, (size_t) (end - code - 2)));
+	}
+	return codes;
+}
+
+/* The answer's member that an expected member is compared with; borrowed. */
 static json_t *
 answer_member(json_t *answer, const char *key)
 {
 	json_t	   *error = json_object_get(answer, "error");
 
-	if (strcmp(key, "parses") == 0)
-	{
-		json_t	   *parses = json_object_get(answer, "parses");
-
-		return parses ? parses : json_true();
-	}
-	if (strcmp(key, "refused") == 0 && json_is_false(json_object_get(answer, "parses")))
-	{
-		static json_t *policies;
-
-		if (policies == NULL)
-			policies = json_string("policies");
-		return policies;
-	}
 	if (strcmp(key, "code") == 0 || strcmp(key, "offset") == 0 || strcmp(key, "length") == 0)
 		return json_object_get(error, key);
+	if (strcmp(key, "codes") == 0)
+		json_object_set_new(answer, key, failure_codes(answer));
 	return json_object_get(answer, key);
 }
 
@@ -66,9 +77,36 @@ as_expected(json_t *expect, json_t *answer)
 	return true;
 }
 
+/* Spell out the shorthands: what the file's defaults say, and "expr". */
+static void
+complete(json_t *test, json_t *defaults)
+{
+	static const char head[] = "permit(principal, action, resource) when { ";
+	static const char tail[] = " };";
+	json_t	   *expr = json_object_get(test, "expr");
+
+	json_object_update_missing(test, defaults);
+	if (json_is_string(expr))
+	{
+		size_t		len = json_string_length(expr);
+		char	   *text = malloc(sizeof(head) + len + sizeof(tail));
+
+		if (text == NULL)
+			abort();
+		memcpy(text, head, sizeof(head) - 1);
+		memcpy(text + sizeof(head) - 1, json_string_value(expr), len);
+		memcpy(text + sizeof(head) - 1 + len, tail, sizeof(tail) - 1);
+		json_object_set_new(test, "policies",
+							json_stringn(text, sizeof(head) + sizeof(tail) - 2 + len));
+		json_object_del(test, "expr");
+		free(text);
+	}
+}
+
 static void
 run_file(const char *path)
 {
+	json_t	   *defaults = json_object();
 	FILE	   *f = fopen(path, "r");
 	char	   *line = NULL;
 	size_t		cap = 0;
@@ -100,6 +138,14 @@ run_file(const char *path)
 			json_decref(test);
 			continue;
 		}
+		if (json_object_get(test, "defaults") != NULL)
+		{
+			json_decref(defaults);
+			defaults = json_incref(json_object_get(test, "defaults"));
+			json_decref(test);
+			continue;
+		}
+		complete(test, defaults);
 		answer = run_case(test);
 		if (as_expected(json_object_get(test, "expect"), answer))
 			passed++;
@@ -118,6 +164,7 @@ run_file(const char *path)
 		json_decref(answer);
 		json_decref(test);
 	}
+	json_decref(defaults);
 	free(line);
 	fclose(f);
 	printf("%s: %ld cases\n", path, passed + failed - before);
