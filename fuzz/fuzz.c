@@ -163,7 +163,7 @@ fuzz_compile(CedarArena *arena, const CedarAst *ast, size_t text_len)
 			FUZZ_REQUIRE(is_limit(code), "policy %u does not compile: %s", i, err.message);
 			return NULL;
 		}
-		code = cedar_piece_verify(policies[i].piece, size, &err);
+		code = cedar_piece_verify(arena, policies[i].piece, size, &err);
 		FUZZ_REQUIRE(code == CEDAR_OK, "policy %u does not verify: %s", i, err.message);
 		FUZZ_REQUIRE(size == cedar_piece_size(policies[i].piece), "policy %u", i);
 		FUZZ_REQUIRE(cedar_piece_is_template(policies[i].piece) == cedar_ast_is_template(ast, i),
@@ -225,7 +225,7 @@ fuzz_authorize(CedarArena *arena, const CedarPolicy *policies, uint32_t n,
 	if (is_limit(code))
 		return false;
 	FUZZ_REQUIRE(code == CEDAR_OK, "index: %s", err.message);
-	code = cedar_index_verify(index, size, n, &err);
+	code = cedar_index_verify(arena, index, size, n, &err);
 	FUZZ_REQUIRE(code == CEDAR_OK, "index does not verify: %s", err.message);
 	copy = fuzz_copy(index, size);
 	code = cedar_authorize(arena, policies, n, copy, &source, request, true, &other, &err);

@@ -6,7 +6,7 @@
  *
  * The first byte is 'P' for a policy, and 'I' for an index of the policies in
  * fuzz_policies.  The mutator of this target changes whole words and puts
- * hashes right afterwards, since blind changes end at the first hash.
+ * hashes and the checksum right afterwards: blind changes end at them.
  *
  *-------------------------------------------------------------------------
  */
@@ -29,7 +29,7 @@ try_piece(CedarArena *arena, const char *block, size_t size,
 	CedarCode	code;
 
 	memset(&err, 0, sizeof(err));
-	code = cedar_piece_verify(block, size, &err);
+	code = cedar_piece_verify(arena, block, size, &err);
 	if (code != CEDAR_OK)
 	{
 		fuzz_check_error(code, &err, size);
@@ -63,7 +63,7 @@ try_index(CedarArena *arena, const char *block, size_t size,
 		(policies = fuzz_compile(arena, ast, strlen(fuzz_policies))) == NULL)
 		return;
 	n = cedar_ast_count(ast);
-	code = cedar_index_verify(block, size, n, &err);
+	code = cedar_index_verify(arena, block, size, n, &err);
 	if (code != CEDAR_OK)
 	{
 		fuzz_check_error(code, &err, size);
@@ -266,6 +266,18 @@ repair(char *block, size_t size)
 	}
 }
 
+/* Put the checksum of either kind of block right. */
+static void
+seal(char *block, size_t size)
+{
+	uint64_t	sum;
+
+	if (size < CEDAR_CHECKSUM_AT + sizeof(sum))
+		return;
+	sum = cedar_block_checksum(block, size);
+	memcpy(block + CEDAR_CHECKSUM_AT, &sum, sizeof(sum));
+}
+
 static uint32_t
 next_random(uint32_t *state)
 {
@@ -340,6 +352,8 @@ LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned se
 		change(block, size - 1, &state);
 	if (data[0] == 'P' && next_random(&state) % 8 != 0)
 		repair(block, size - 1);
+	if (next_random(&state) % 32 != 0)
+		seal(block, size - 1);
 	memcpy(data + 1, block, size - 1);
 	free(block);
 	return size;

@@ -116,6 +116,8 @@ cedar_authorize(CedarArena *arena, const CedarPolicy *policies, uint32_t n,
 		CedarCode	code;
 		CedarMark	mark;
 
+		if (k % 256 == 0)
+			cedar_arena_check_interrupt(arena);
 		if (piece->template)
 			continue;
 		/* one satisfied permit is enough when nobody asks for reasons */
@@ -197,6 +199,7 @@ put_errors(CedarBuf *buf, const CedarDecision *decision, const CedarPolicy *poli
 		const CedarPolicyError *e = &decision->errors[i];
 		const CedarPolicy *p = &policies[e->policy];
 
+		cedar_arena_check_interrupt(buf->arena);
 		if (i > 0)
 			cedar_buf_puts(buf, ",");
 		cedar_buf_puts(buf, "{\"policyId\":");
@@ -247,6 +250,7 @@ cedar_decision_to_json(CedarArena *arena, const CedarDecision *decision,
 	{
 		const CedarPolicy *p = &policies[decision->reasons[i]];
 
+		cedar_arena_check_interrupt(arena);
 		if (i > 0)
 			cedar_buf_puts(&buf, ",");
 		cedar_buf_json_string(&buf, p->id, p->id_len);

@@ -365,10 +365,12 @@ extern CedarCode cedar_compile(CedarArena *arena, const CedarAst *ast,
 
 /*
  * Check a block that came from elsewhere (shared memory, a file) before use:
- * CEDAR_ERR_IMAGE unless every offset and value in it is sound.
+ * CEDAR_ERR_IMAGE unless every offset and value in it is sound.  The time is
+ * linear in the size.  Nothing is allocated: the arena stands for its host,
+ * which is asked about stack and interrupts.
  */
-extern CedarCode cedar_piece_verify(const void *block, size_t size,
-									CedarError *err);
+extern CedarCode cedar_piece_verify(const CedarArena *arena, const void *block,
+									size_t size, CedarError *err);
 
 extern bool cedar_piece_is_template(const CedarPiece *piece);
 extern bool cedar_piece_is_forbid(const CedarPiece *piece);
@@ -413,9 +415,9 @@ extern CedarCode cedar_index_build(CedarArena *arena, const CedarPolicy *policie
 								   uint32_t n, const CedarIndex **index,
 								   size_t *size, CedarError *err);
 
-/* Check a block that came from elsewhere: CEDAR_ERR_IMAGE unless it is sound. */
-extern CedarCode cedar_index_verify(const void *block, size_t size, uint32_t n,
-									CedarError *err);
+/* Check a block that came from elsewhere, like cedar_piece_verify. */
+extern CedarCode cedar_index_verify(const CedarArena *arena, const void *block,
+									size_t size, uint32_t n, CedarError *err);
 
 /*
  * Decide a request: deny unless a permit and no forbid is satisfied.

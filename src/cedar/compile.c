@@ -43,6 +43,7 @@ fold(Compiler *c, CedarExpr *e)
 
 	if (cedar_arena_stack_is_too_deep(c->arena))
 		return cedar_stack(c->err);
+	cedar_arena_check_interrupt(c->arena);
 	if (e->a != NULL)
 		TRY(fold(c, e->a));
 	if (e->b != NULL)
@@ -115,6 +116,7 @@ fold(Compiler *c, CedarExpr *e)
 	return CEDAR_OK;
 }
 
+/* Goes as deep as fold did, in smaller frames. */
 static uint32_t
 count_nodes(const CedarExpr *e)
 {
@@ -141,6 +143,7 @@ reserve(Compiler *c, size_t size, uint32_t *offset)
 {
 	static const char zeros[64];
 
+	cedar_arena_check_interrupt(c->arena);
 	*offset = (uint32_t) (c->base + c->data.len);
 	for (size_t left = ALIGN8(size); left > 0;)
 	{
@@ -222,6 +225,8 @@ compile_expr(Compiler *c, const CedarExpr *e, uint32_t *node)
 {
 	CedarNode	n = {e->op, e->n, e->depth, 0, 0, 0};
 
+	if (cedar_arena_stack_is_too_deep(c->arena))
+		return cedar_stack(c->err);
 	cedar_arena_check_interrupt(c->arena);
 	if (e->constant)
 	{
@@ -402,6 +407,7 @@ cedar_compile(CedarArena *arena, const CedarAst *ast, uint32_t i,
 	}
 	if (c.data.len > 0)
 		memcpy(block + c.base, c.data.data, c.data.len);
+	((struct CedarPiece *) block)->checksum = cedar_block_checksum(block, head.size);
 	*piece = (const CedarPiece *) block;
 	*size = head.size;
 	return CEDAR_OK;

@@ -147,6 +147,7 @@ read_value(CedarArena *arena, const CedarJson *j, CedarValue *v, CedarError *err
 	const CedarRecord *rec;
 	const CedarUid *uid;
 
+	cedar_arena_check_interrupt(arena);
 	switch ((CedarJsonType) j->type)
 	{
 		case CEDAR_JSON_FALSE:
@@ -287,6 +288,7 @@ read_entity(CedarArena *arena, const CedarJson *j, CedarEntity *e, CedarError *e
 		return cedar_nomem(err);
 	for (uint32_t i = 0; i < parents->n; i++)
 	{
+		cedar_arena_check_interrupt(arena);
 		TRY(read_uid(arena, &parents->u.elems[i], "a parent", &list[i], err));
 		if (check_action_parent(e->uid, list[i], err) != CEDAR_OK)
 			return at(&parents->u.elems[i], err);
@@ -330,12 +332,18 @@ parents_within(const CedarEntity *a, const CedarEntity *b, CedarUidSet *scratch,
 
 	memset(scratch, 0, sizeof(*scratch));
 	for (uint32_t i = 0; i < b->n_parents; i++)
+	{
+		cedar_arena_check_interrupt(arena);
 		if (cedar_uidset_add(arena, scratch, b->parents[i], &added) != CEDAR_OK)
 			return false;
+	}
 	*result = true;
 	for (uint32_t i = 0; i < a->n_parents; i++)
+	{
+		cedar_arena_check_interrupt(arena);
 		if (!cedar_uidset_has(scratch, a->parents[i]))
 			*result = false;
+	}
 	return true;
 }
 
@@ -524,12 +532,12 @@ walk_up(const CedarEntitySource *source, CedarEntity *e, CedarUidSet *done,
 			}
 			continue;
 		}
+		cedar_arena_check_interrupt(arena);
 		uid = f->entity->parents[f->next++];
 		if (cedar_uidset_has(done, uid))
 			continue;
 		if (cedar_uidset_has(open, uid))
 			return cycle(err, uid);
-		cedar_arena_check_interrupt(arena);
 		TRY(source->find(source->userdata, uid, &parent, err));
 		if (parent == NULL || parent->n_parents == 0)
 		{
@@ -571,6 +579,7 @@ check_cycles(CedarEntities *es, CedarError *err)
 		CedarEntity *e = es->table[i];
 		CedarUidSet open = {0, 0, NULL};
 
+		cedar_arena_check_interrupt(es->arena);
 		if (e == NULL || e->n_parents == 0 || cedar_uidset_has(&done, e->uid))
 			continue;
 		TRY(walk_up(&source, e, &done, &open, err));

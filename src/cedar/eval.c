@@ -47,6 +47,29 @@ spend(CedarEval *e, uint64_t n)
 	return spend_slowly(e, n);
 }
 
+/* Long texts are work, too. */
+static inline CedarCode
+spend_bytes(CedarEval *e, uint64_t n)
+{
+	return CEDAR_LIKELY(n < CEDAR_BYTES_PER_STEP) ? CEDAR_OK : spend(e, n / CEDAR_BYTES_PER_STEP);
+}
+
+/* Account for comparing v with an equal value; scalars are free. */
+static inline CedarCode
+spend_comparison(CedarEval *e, const CedarValue *v)
+{
+	switch (v->kind)
+	{
+		case CEDAR_STRING:
+			return spend_bytes(e, v->u.str->len);
+		case CEDAR_SET:
+		case CEDAR_RECORD:
+			return spend(e, cedar_value_cost(v));
+		default:
+			return CEDAR_OK;
+	}
+}
+
 static void
 set_position(CedarEval *e, uint32_t i)
 {
@@ -159,6 +182,7 @@ cedar_eval_in(CedarEval *e, const CedarUid *uid, const CedarUid *other, bool *re
 static CedarCode
 eval_in(CedarEval *e, const CedarUid *uid, const CedarValue *right, CedarValue *out)
 {
+	const CedarUidSet *ancestors = NULL;
 	bool		found = false;
 
 	if (right->kind == CEDAR_ENTITY)
@@ -169,12 +193,12 @@ eval_in(CedarEval *e, const CedarUid *uid, const CedarValue *right, CedarValue *
 	}
 	if (right->kind != CEDAR_SET)
 		return type_error(e, "an entity or a set of entities", right);
-	TRY(spend(e, right->u.set->n));
 	/* all elements must be entities, whatever the first of them says */
 	for (uint32_t i = 0; i < right->u.set->n; i++)
 	{
 		CedarValue	v = cedar_slot_value(&right->u.set->elems[i]);
 
+		TRY(spend(e, 1));
 		if (v.kind != CEDAR_ENTITY)
 			return type_error(e, "a set of entities", &v);
 	}
@@ -182,7 +206,11 @@ eval_in(CedarEval *e, const CedarUid *uid, const CedarValue *right, CedarValue *
 	{
 		CedarValue	v = cedar_slot_value(&right->u.set->elems[i]);
 
-		TRY(cedar_eval_in(e, uid, v.u.uid, &found));
+		TRY(spend(e, 1));
+		found = cedar_uid_equal(uid, v.u.uid);
+		if (!found && i == 0)
+			TRY(cedar_eval_ancestors(e, uid, &ancestors));
+		found = found || (ancestors != NULL && cedar_uidset_has(ancestors, v.u.uid));
 	}
 	set_bool(out, found);
 	return CEDAR_OK;
@@ -258,11 +286,12 @@ eval_sets(CedarEval *e, CedarOp op, const CedarValue *a, const CedarValue *b, Ce
 		return type_error(e, "a set", a);
 	if (b->kind != CEDAR_SET)
 		return type_error(e, "a set", b);
-	TRY(spend(e, b->u.set->n));
 	for (uint32_t i = 0; i < b->u.set->n; i++)
 	{
 		CedarValue	v = cedar_slot_value(&b->u.set->elems[i]);
 
+		TRY(spend(e, 1));
+		TRY(spend_comparison(e, &v));
 		if (cedar_set_contains(a->u.set, &v) != all)
 		{
 			set_bool(out, !all);
@@ -472,7 +501,11 @@ eval_call(CedarEval *e, const CedarNode *n, CedarValue *out)
 			return cedar_nomem(e->err);
 	}
 	for (uint32_t i = 0; i < n->b; i++)
+	{
 		TRY(eval(e, list[i], &args[i]));
+		if (args[i].kind == CEDAR_STRING)
+			TRY(spend_bytes(e, args[i].u.str->len));
+	}
 	return cedar_fn_call(e->arena, (CedarFn) n->n, args, n->b, out, e->err);
 }
 
@@ -507,6 +540,8 @@ eval_binary(CedarEval *e, const CedarNode *n, CedarValue *out)
 		case CEDAR_OP_NE:
 			need_hash(&a);
 			need_hash(&b);
+			if (a.kind == b.kind && a.hash == b.hash)
+				TRY(spend_comparison(e, &a));
 			set_bool(out, cedar_value_equal(&a, &b) == (n->op == CEDAR_OP_EQ));
 			return CEDAR_OK;
 		case CEDAR_OP_LT:
@@ -531,6 +566,7 @@ eval_binary(CedarEval *e, const CedarNode *n, CedarValue *out)
 			if (a.kind != CEDAR_SET)
 				return type_error(e, "a set", &a);
 			need_hash(&b);
+			TRY(spend_comparison(e, &b));
 			set_bool(out, cedar_set_contains(a.u.set, &b));
 			return CEDAR_OK;
 		case CEDAR_OP_CONTAINS_ALL:
@@ -608,6 +644,7 @@ eval_node(CedarEval *e, const CedarNode *n, CedarValue *out)
 			TRY(eval(e, n->a, &v));
 			if (v.kind != CEDAR_STRING)
 				return type_error(e, "a string", &v);
+			TRY(spend_bytes(e, (uint64_t) v.u.str->len + cedar_eval_str(e, n->b)->len));
 			set_bool(out, like(v.u.str, cedar_eval_str(e, n->b)));
 			return CEDAR_OK;
 		case CEDAR_OP_IS:
@@ -666,6 +703,7 @@ cedar_eval_condition(CedarEval *e, const CedarPiece *piece, bool *result)
 	e->nodes = cedar_piece_nodes(piece);
 	e->steps = CEDAR_MAX_STEPS;
 	e->err->has_position = false;
+	cedar_arena_check_interrupt(e->arena);
 	if (cedar_arena_stack_is_too_deep(e->arena))
 		return cedar_stack(e->err);
 	TRY(eval(e, piece->root, &v));

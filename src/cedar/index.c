@@ -59,6 +59,7 @@ struct CedarIndex
 {
 	uint32_t	magic;
 	uint32_t	format;
+	uint64_t	checksum;		/* of everything behind it */
 	uint32_t	size;			/* of the whole block */
 	uint32_t	n_policies;
 	uint32_t	n_groups;		/* at least 1; from 1 on ascending by hash */
@@ -68,10 +69,13 @@ struct CedarIndex
 };
 
 #define INDEX_MAGIC		0x31584443	/* "CDX1", little-endian */
-#define INDEX_FORMAT	1
+#define INDEX_FORMAT	2
 
 CEDAR_STATIC_ASSERT(sizeof(Bucket) == 12 && sizeof(Group) == 24 &&
-					sizeof(struct CedarIndex) == 32, "the index has no padding");
+					sizeof(struct CedarIndex) == 40, "the index has no padding");
+
+CEDAR_STATIC_ASSERT(offsetof(struct CedarIndex, checksum) == CEDAR_CHECKSUM_AT,
+					"the checksum is where cedar_block_checksum expects it");
 
 static inline uint32_t
 key_hash(KeyKind kind, uint32_t hash)
@@ -196,6 +200,8 @@ count_keys(CedarArena *arena, const CedarPolicy *policies, uint32_t n,
 		const CedarPiece *piece = policies[i].piece;
 		const CedarScope *action = &piece->scope[CEDAR_VAR_ACTION];
 
+		if (i % 1024 == 0)
+			cedar_arena_check_interrupt(arena);
 		if (piece->template)
 			continue;
 		for (CedarVar side = CEDAR_VAR_PRINCIPAL; side <= CEDAR_VAR_RESOURCE; side++)
@@ -280,8 +286,8 @@ number_compare(const void *a, const void *b)
 
 /* Write one group's lists and table; *used is where free space begins. */
 static void
-write_group(char *block, Group *group, const Entry *entries, size_t from, size_t to,
-			uint32_t *used)
+write_group(const CedarArena *arena, char *block, Group *group, const Entry *entries,
+			size_t from, size_t to, uint32_t *used)
 {
 	uint32_t	n_always,
 				keys;
@@ -296,7 +302,7 @@ write_group(char *block, Group *group, const Entry *entries, size_t from, size_t
 	*used += n_always * (uint32_t) sizeof(uint32_t);
 	for (; i < from + n_always; i++)
 		numbers[i - from] = entries[i].policy;
-	cedar_sort(numbers, n_always, sizeof(uint32_t), number_compare);
+	cedar_sort(arena, numbers, n_always, sizeof(uint32_t), number_compare);
 	if (keys == 0)
 		return;
 
@@ -355,10 +361,10 @@ cedar_index_build(CedarArena *arena, const CedarPolicy *policies, uint32_t n,
 		Entry		e = {0, 0, 0, 0, 0, i};
 		uint32_t	hash;
 
-		if (piece->template)
-			continue;
 		if (i % 1024 == 0)
 			cedar_arena_check_interrupt(arena);
+		if (piece->template)
+			continue;
 		e.kind = best_key(piece, &counts, &hash);
 		e.filed = e.kind != KEY_NONE;
 		e.key = e.filed ? key_hash((KeyKind) e.kind, hash) : 0;
@@ -371,7 +377,7 @@ cedar_index_build(CedarArena *arena, const CedarPolicy *policies, uint32_t n,
 			entries[filled++] = e;
 		}
 	}
-	cedar_sort(entries, (uint32_t) filled, sizeof(Entry), entry_compare);
+	cedar_sort(arena, entries, (uint32_t) filled, sizeof(Entry), entry_compare);
 	filled = drop_duplicates(entries, filled);
 
 	/* measure, then write: the block has no slack */
@@ -416,8 +422,9 @@ cedar_index_build(CedarArena *arena, const CedarPolicy *policies, uint32_t n,
 	for (size_t from = 0, to, g = any_group ? 0 : 1; from < filled; from = to, g++)
 	{
 		to = group_end(entries, filled, from);
-		write_group(block, &groups[g], entries, from, to, &used);
+		write_group(arena, block, &groups[g], entries, from, to, &used);
 	}
+	head->checksum = cedar_block_checksum(block, (size_t) total);
 	*index = head;
 	*size = (size_t) total;
 	return CEDAR_OK;
@@ -431,14 +438,36 @@ range_ok(const CedarIndex *x, uint32_t offset, uint64_t size)
 	return offset % 4 == 0 && offset <= x->size && size <= x->size - offset;
 }
 
+typedef struct Checker
+{
+	const CedarArena *arena;	/* for its host's checks */
+	uint64_t	budget;			/* bytes left to look at */
+	uint64_t	next_check;		/* of interrupts: when the budget is here */
+} Checker;
+
+/* Parts may overlap: no more is read than the block has bytes. */
 static bool
-list_ok(const CedarIndex *x, const List *list, uint64_t *budget)
+spend(Checker *c, uint64_t bytes)
+{
+	if (bytes > c->budget)
+		return false;
+	c->budget -= bytes;
+	if (c->budget <= c->next_check)
+	{
+		c->next_check = c->budget > CEDAR_BYTES_PER_CHECK ? c->budget - CEDAR_BYTES_PER_CHECK : 0;
+		cedar_arena_check_interrupt(c->arena);
+	}
+	return true;
+}
+
+static bool
+list_ok(Checker *c, const CedarIndex *x, const List *list)
 {
 	const uint32_t *numbers = (const uint32_t *) ((const char *) x + list->numbers);
+	uint64_t	size = list->n * (uint64_t) sizeof(uint32_t);
 
-	if (list->n > *budget || !range_ok(x, list->numbers, list->n * (uint64_t) sizeof(uint32_t)))
+	if (!range_ok(x, list->numbers, size) || !spend(c, size))
 		return false;
-	*budget -= list->n;
 	for (uint32_t i = 0; i < list->n; i++)
 		if (numbers[i] >= x->n_policies || (i > 0 && numbers[i] <= numbers[i - 1]))
 			return false;
@@ -446,23 +475,24 @@ list_ok(const CedarIndex *x, const List *list, uint64_t *budget)
 }
 
 static bool
-group_ok(const CedarIndex *x, const Group *group, uint64_t *budget)
+group_ok(Checker *c, const CedarIndex *x, const Group *group)
 {
 	const Bucket *buckets = (const Bucket *) ((const char *) x + group->buckets);
 	uint32_t	empty = 0;
 
-	if (!list_ok(x, &group->always, budget))
+	if (!spend(c, sizeof(Group)) || !list_ok(c, x, &group->always))
 		return false;
 	if (group->cap == 0)
 		return true;
 	if ((group->cap & (group->cap - 1)) != 0 ||
-		!range_ok(x, group->buckets, group->cap * (uint64_t) sizeof(Bucket)))
+		!range_ok(x, group->buckets, group->cap * (uint64_t) sizeof(Bucket)) ||
+		!spend(c, group->cap * (uint64_t) sizeof(Bucket)))
 		return false;
 	for (uint32_t i = 0; i < group->cap; i++)
 	{
 		if (buckets[i].list.n == 0)
 			empty++;
-		else if (!list_ok(x, &buckets[i].list, budget))
+		else if (!list_ok(c, x, &buckets[i].list))
 			return false;
 	}
 
@@ -471,11 +501,12 @@ group_ok(const CedarIndex *x, const Group *group, uint64_t *budget)
 }
 
 CedarCode
-cedar_index_verify(const void *block, size_t size, uint32_t n, CedarError *err)
+cedar_index_verify(const CedarArena *arena, const void *block, size_t size, uint32_t n,
+				   CedarError *err)
 {
 	const CedarIndex *x = block;
 	const Group *groups;
-	uint64_t	budget = size;
+	Checker		c = {arena, size, size};
 
 	if ((uintptr_t) block % 8 != 0 || size < sizeof(*x) || x->magic != INDEX_MAGIC)
 		return cedar_fail(err, CEDAR_ERR_IMAGE, "not a scope index");
@@ -483,13 +514,15 @@ cedar_index_verify(const void *block, size_t size, uint32_t n, CedarError *err)
 		return cedar_fail(err, CEDAR_ERR_IMAGE,
 						  "scope index has format %u, this library reads %d",
 						  (unsigned) x->format, INDEX_FORMAT);
-	if (x->size != size || x->n_policies != n || x->n_groups < 1 ||
+	if (x->size != size || x->checksum != cedar_block_checksum(block, size))
+		return cedar_fail(err, CEDAR_ERR_IMAGE, "scope index has a wrong checksum");
+	if (x->n_policies != n || x->n_groups < 1 || x->actions_in > 1 || x->unused != 0 ||
 		!range_ok(x, x->groups, x->n_groups * (uint64_t) sizeof(Group)))
 		return cedar_fail(err, CEDAR_ERR_IMAGE, "scope index has a damaged header");
 	groups = (const Group *) ((const char *) x + x->groups);
 	for (uint32_t i = 0; i < x->n_groups; i++)
 		if ((i > 1 && groups[i].hash <= groups[i - 1].hash) ||
-			!group_ok(x, &groups[i], &budget))
+			!group_ok(&c, x, &groups[i]))
 			return cedar_fail(err, CEDAR_ERR_IMAGE, "scope index has a damaged group");
 	return CEDAR_OK;
 }
@@ -524,6 +557,8 @@ take_list(Search *s, const List *list)
 		s->n = list->n;
 		return CEDAR_OK;
 	}
+	if (list->n > UINT32_MAX / 4 - s->n)
+		return cedar_fail(s->eval->err, CEDAR_ERR_LIMIT, "too many candidate policies");
 	if (s->n + list->n > s->cap)
 	{
 		if (!cedar_grow(s->eval->arena, &copy, &s->cap, s->n + list->n, sizeof(uint32_t)))
@@ -547,6 +582,7 @@ take_key(Search *s, const Group *group, KeyKind kind, uint32_t hash)
 	uint32_t	key = key_hash(kind, hash);
 	uint32_t	h = key & (group->cap - 1);
 
+	cedar_arena_check_interrupt(s->eval->arena);
 	for (; buckets[h].list.n != 0; h = (h + 1) & (group->cap - 1))
 		if (buckets[h].hash == key)
 			return take_list(s, &buckets[h].list);
@@ -598,6 +634,7 @@ take_action(Search *s, uint32_t hash)
 	uint32_t	lo = 1;
 	uint32_t	hi = s->index->n_groups;
 
+	cedar_arena_check_interrupt(s->eval->arena);
 	while (lo < hi)
 	{
 		uint32_t	mid = lo + (hi - lo) / 2;
@@ -636,7 +673,7 @@ cedar_index_search(CedarEval *e, const CedarIndex *index, const uint32_t **numbe
 	{
 		uint32_t	kept = 0;
 
-		cedar_sort(s.copy, s.n, sizeof(uint32_t), number_compare);
+		cedar_sort(e->arena, s.copy, s.n, sizeof(uint32_t), number_compare);
 		for (uint32_t i = 0; i < s.n; i++)
 			if (i == 0 || s.copy[i] != s.copy[i - 1])
 				s.copy[kept++] = s.copy[i];

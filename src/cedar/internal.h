@@ -22,6 +22,23 @@ extern void *cedar_arena_copy(CedarArena *arena, const void *src, size_t size);
 extern bool cedar_arena_stack_is_too_deep(const CedarArena *arena);
 extern void cedar_arena_check_interrupt(const CedarArena *arena);
 
+/*
+ * Bytes of a text that are gone through between two looks for an interrupt:
+ * some ten microseconds of work.
+ */
+#define CEDAR_BYTES_PER_CHECK 65536
+
+/* To be called with every new position; *next is where to look again. */
+static inline void
+cedar_check_interrupt_at(const CedarArena *arena, size_t pos, size_t *next)
+{
+	if (pos >= *next)
+	{
+		*next = pos + CEDAR_BYTES_PER_CHECK;
+		cedar_arena_check_interrupt(arena);
+	}
+}
+
 /* A place in an arena to return to; what was allocated since is forgotten. */
 typedef struct CedarMark
 {
@@ -68,6 +85,9 @@ extern size_t cedar_utf8_clip(const char *s, size_t len, size_t max);
 /* Offset of the first byte that is not UTF-8, or len when all of it is. */
 extern size_t cedar_utf8_invalid_at(const char *s, size_t len);
 
+/* The same for a long text: looks for interrupts on the way. */
+extern size_t cedar_text_invalid_at(const CedarArena *arena, const char *s, size_t len);
+
 /* Write a code point; returns the bytes (1..4). */
 extern int	cedar_utf8_put(char *buf, uint32_t cp);
 
@@ -82,6 +102,13 @@ extern uint32_t cedar_utf8_get(const char **p);
 
 extern uint32_t cedar_hash_bytes(const void *data, size_t len, uint32_t seed);
 extern uint32_t cedar_hash_mix(uint32_t a, uint32_t b);
+
+/*
+ * The checksum of a block (a compiled policy, an index): of everything behind
+ * the place where it is kept.  It finds accidents, not forgeries.
+ */
+#define CEDAR_CHECKSUM_AT 8
+extern uint64_t cedar_block_checksum(const void *block, size_t size);
 extern uint32_t cedar_hash_value(CedarKind kind, int64_t i);
 
 extern const CedarStr *cedar_str_make(CedarArena *arena, const char *s, size_t len);
@@ -154,8 +181,18 @@ extern CedarValue cedar_value_ip(const CedarIp *ip);
 /* Total order in which sets keep their elements: kind, hash, then content. */
 extern int	cedar_value_compare(const CedarValue *a, const CedarValue *b);
 
-/* Sort n elements of up to 24 bytes in place, without allocating. */
-extern void cedar_sort(void *base, uint32_t n, size_t width,
+/*
+ * What walking over a value costs, in steps of evaluation: one for each value
+ * in it and for every CEDAR_BYTES_PER_STEP bytes of text.
+ */
+#define CEDAR_BYTES_PER_STEP 256
+extern uint64_t cedar_value_cost(const CedarValue *v);
+
+/*
+ * Sort n elements of up to 24 bytes in place, without allocating.  The arena's
+ * host is asked for interrupts.
+ */
+extern void cedar_sort(const CedarArena *arena, void *base, uint32_t n, size_t width,
 					   int (*cmp) (const void *, const void *));
 
 /* Make a set of n values (reordered in place); NULL when out of memory. */
@@ -454,7 +491,7 @@ struct CedarAst
 /* -------------------------------------------------------------- compiled */
 
 #define CEDAR_PIECE_MAGIC	0x31524443	/* "CDR1", little-endian */
-#define CEDAR_PIECE_FORMAT	1
+#define CEDAR_PIECE_FORMAT	2
 #define CEDAR_NONE			UINT32_MAX
 
 /*
@@ -505,6 +542,7 @@ struct CedarPiece
 {
 	uint32_t	magic;
 	uint32_t	format;
+	uint64_t	checksum;		/* of everything behind it */
 	uint32_t	size;			/* of the whole block, a multiple of 8 */
 	uint8_t		forbid;
 	uint8_t		template;
@@ -520,7 +558,9 @@ CEDAR_STATIC_ASSERT(sizeof(CedarSlot) == 16, "slots are 16 bytes");
 CEDAR_STATIC_ASSERT(sizeof(CedarField) == 32, "fields are two slots");
 CEDAR_STATIC_ASSERT(sizeof(CedarNode) == 16, "nodes are 16 bytes");
 CEDAR_STATIC_ASSERT(sizeof(CedarScope) == 16, "scopes are 16 bytes");
-CEDAR_STATIC_ASSERT(sizeof(struct CedarPiece) == 80, "the header has no padding");
+CEDAR_STATIC_ASSERT(sizeof(struct CedarPiece) == 88, "the header has no padding");
+CEDAR_STATIC_ASSERT(offsetof(struct CedarPiece, checksum) == CEDAR_CHECKSUM_AT,
+					"the checksum is where cedar_block_checksum expects it");
 
 static inline const CedarNode *
 cedar_piece_nodes(const CedarPiece *p)

@@ -38,10 +38,13 @@ unexpected(Reader *r, const char *expected)
 static void
 skip_space(Reader *r)
 {
+	size_t		next_check = r->pos + CEDAR_BYTES_PER_CHECK;
+
 	while (r->pos < r->len)
 	{
 		char		c = r->text[r->pos];
 
+		cedar_check_interrupt_at(r->arena, r->pos, &next_check);
 		if (c != ' ' && c != '\t' && c != '\n' && c != '\r')
 			break;
 		r->pos++;
@@ -86,11 +89,13 @@ read_string(Reader *r, const CedarStr **out)
 	size_t		start = r->pos;
 	size_t		end = start + 1;
 	size_t		n = 0;
+	size_t		next_check = end + CEDAR_BYTES_PER_CHECK;
 	CedarStr   *str;
 	bool		escaped = false;
 
 	while (end < r->len && r->text[end] != '"')
 	{
+		cedar_check_interrupt_at(r->arena, end, &next_check);
 		if ((unsigned char) r->text[end] < 0x20)
 			return cedar_fail_at(r->err, CEDAR_ERR_JSON, end, 1,
 								 "invalid JSON: control character in a string must be escaped");
@@ -118,12 +123,14 @@ read_string(Reader *r, const CedarStr **out)
 	}
 	else
 	{
+		next_check = start + CEDAR_BYTES_PER_CHECK;
 		for (size_t p = start + 1; p < end;)
 		{
 			char		c = r->text[p];
 			int32_t		u,
 						lo;
 
+			cedar_check_interrupt_at(r->arena, p, &next_check);
 			if (c != '\\')
 			{
 				str->bytes[n++] = c;
@@ -195,6 +202,7 @@ read_number(Reader *r, CedarJson *out)
 {
 	size_t		start = r->pos;
 	size_t		p = start;
+	size_t		next_check = start + CEDAR_BYTES_PER_CHECK;
 	bool		negative = false;
 	bool		fits = true;
 	uint64_t	v = 0;
@@ -220,6 +228,7 @@ read_number(Reader *r, CedarJson *out)
 	{
 		uint64_t	d = (uint64_t) (r->text[p] - '0');
 
+		cedar_check_interrupt_at(r->arena, p, &next_check);
 		if (v > (UINT64_MAX - d) / 10)
 			fits = false;
 		else
@@ -234,8 +243,8 @@ read_number(Reader *r, CedarJson *out)
 			r->pos = p;
 			return unexpected(r, "a digit");
 		}
-		while (DIGIT(p))
-			p++;
+		for (; DIGIT(p); p++)
+			cedar_check_interrupt_at(r->arena, p, &next_check);
 	}
 	if (p < r->len && (r->text[p] == 'e' || r->text[p] == 'E'))
 	{
@@ -248,8 +257,8 @@ read_number(Reader *r, CedarJson *out)
 			r->pos = p;
 			return unexpected(r, "a digit");
 		}
-		while (DIGIT(p))
-			p++;
+		for (; DIGIT(p); p++)
+			cedar_check_interrupt_at(r->arena, p, &next_check);
 	}
 #undef DIGIT
 	/* -0 is not an integer to the reference's reader either */
@@ -444,7 +453,7 @@ cedar_json_parse(CedarArena *arena, const char *text, size_t len,
 				 CedarJson *json, CedarError *err)
 {
 	Reader		r = {arena, err, text, len, 0, 0};
-	size_t		bad = cedar_utf8_invalid_at(text, len);
+	size_t		bad = cedar_text_invalid_at(arena, text, len);
 	CedarCode	code;
 
 	if (bad < len)

@@ -40,17 +40,23 @@ is_unicode_space(uint32_t cp)
 static void
 skip_space(CedarLexer *lx)
 {
+	size_t		next_check = lx->pos + CEDAR_BYTES_PER_CHECK;
+
 	while (lx->pos < lx->len)
 	{
 		unsigned char c = (unsigned char) lx->text[lx->pos];
 
+		cedar_check_interrupt_at(lx->arena, lx->pos, &next_check);
 		if (c == ' ' || (c >= '\t' && c <= '\r'))
 			lx->pos++;
 		else if (c == '/' && lx->pos + 1 < lx->len && lx->text[lx->pos + 1] == '/')
 		{
 			while (lx->pos < lx->len && lx->text[lx->pos] != '\n' &&
 				   lx->text[lx->pos] != '\r')
+			{
 				lx->pos++;
+				cedar_check_interrupt_at(lx->arena, lx->pos, &next_check);
+			}
 		}
 		else if (c >= 0x80)
 		{
@@ -69,9 +75,11 @@ static CedarCode
 lex_string(CedarLexer *lx)
 {
 	size_t		p = lx->start + 1;
+	size_t		next_check = p + CEDAR_BYTES_PER_CHECK;
 
 	while (p < lx->len && lx->text[p] != '"')
 	{
+		cedar_check_interrupt_at(lx->arena, p, &next_check);
 		if (lx->text[p] == '\\')
 		{
 			/* as in the reference, an escape does not reach over a line's end */
@@ -95,12 +103,15 @@ lex_string(CedarLexer *lx)
 CedarCode
 cedar_lexer_next(CedarLexer *lx)
 {
+	size_t		next_check;
 	char		c,
 				d;
 
+	cedar_arena_check_interrupt(lx->arena);
 	lx->prev_end = lx->pos;
 	skip_space(lx);
 	lx->start = lx->pos;
+	next_check = lx->pos + CEDAR_BYTES_PER_CHECK;
 	if (lx->pos >= lx->len)
 	{
 		lx->tok = TOK_EOF;
@@ -112,16 +123,20 @@ cedar_lexer_next(CedarLexer *lx)
 	{
 		lx->tok = c == '?' ? TOK_SLOT : TOK_IDENT;
 		do
+		{
 			lx->pos++;
-		while (lx->pos < lx->len && is_ident_char(lx->text[lx->pos]));
+			cedar_check_interrupt_at(lx->arena, lx->pos, &next_check);
+		} while (lx->pos < lx->len && is_ident_char(lx->text[lx->pos]));
 		return CEDAR_OK;
 	}
 	if (is_digit(c))
 	{
 		lx->tok = TOK_NUMBER;
 		do
+		{
 			lx->pos++;
-		while (lx->pos < lx->len && is_digit(lx->text[lx->pos]));
+			cedar_check_interrupt_at(lx->arena, lx->pos, &next_check);
+		} while (lx->pos < lx->len && is_digit(lx->text[lx->pos]));
 		return CEDAR_OK;
 	}
 	if (c == '"')
@@ -237,7 +252,7 @@ CedarCode
 cedar_lexer_init(CedarLexer *lx, CedarArena *arena, const char *text, size_t len,
 				 CedarError *err)
 {
-	size_t		bad = cedar_utf8_invalid_at(text, len);
+	size_t		bad = cedar_text_invalid_at(arena, text, len);
 
 	memset(lx, 0, sizeof(*lx));
 	lx->arena = arena;
@@ -415,6 +430,7 @@ cedar_lexer_unescape(CedarLexer *lx, size_t start, size_t end, bool pattern,
 	size_t		stop = end - 1;
 	size_t		n = 0;
 	CedarStr   *str = cedar_arena_alloc(lx->arena, sizeof(CedarStr) + (stop - p));
+	size_t		next_check = p + CEDAR_BYTES_PER_CHECK;
 	CedarCode	code;
 
 	if (str == NULL)
@@ -423,6 +439,7 @@ cedar_lexer_unescape(CedarLexer *lx, size_t start, size_t end, bool pattern,
 	{
 		uint32_t	cp = 0;
 
+		cedar_check_interrupt_at(lx->arena, p, &next_check);
 		if (lx->text[p] == '\r')
 			return cedar_fail_at(lx->err, CEDAR_ERR_SYNTAX, p, 1,
 								 "a carriage return in a string must be written \\r");

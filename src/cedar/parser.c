@@ -345,7 +345,7 @@ integer_too_large(Parser *p, size_t offset, size_t length)
 	return cedar_hint(p->err, "Integers go from -9223372036854775808 to 9223372036854775807.");
 }
 
-/* The digits of the current token; false beyond 64 bits. */
+/* The digits of the current token; false, at once, beyond 64 bits. */
 static bool
 read_digits(const Parser *p, uint64_t *v)
 {
@@ -1028,7 +1028,6 @@ parse_expr(Parser *p, Term *out)
 
 	if (cedar_arena_stack_is_too_deep(p->arena))
 		return cedar_stack(p->err);
-	cedar_arena_check_interrupt(p->arena);
 	if (++p->depth > CEDAR_MAX_DEPTH)
 		return too_deep(p, offset);
 	if (at_word(p, "if"))

@@ -152,6 +152,25 @@ cedar_utf8_invalid_at(const char *s, size_t len)
 }
 
 size_t
+cedar_text_invalid_at(const CedarArena *arena, const char *s, size_t len)
+{
+	size_t		done = 0;
+
+	while (done < len)
+	{
+		size_t		n = len - done < CEDAR_BYTES_PER_CHECK ? len - done : CEDAR_BYTES_PER_CHECK;
+		size_t		valid = cedar_utf8_invalid_at(s + done, n);
+
+		/* the last character may go on behind the n bytes: begin there again */
+		if (valid < n && (n - valid >= 4 || done + n == len))
+			return done + valid;
+		done += valid;
+		cedar_arena_check_interrupt(arena);
+	}
+	return len;
+}
+
+size_t
 cedar_utf8_clip(const char *s, size_t len, size_t max)
 {
 	size_t		i = 0;
@@ -239,8 +258,8 @@ fold(uint64_t a, uint64_t b)
 #define HASH_K0 UINT64_C(0x9E3779B97F4A7C15)
 #define HASH_K1 UINT64_C(0xD6E8FEB86659FD93)
 
-uint32_t
-cedar_hash_bytes(const void *data, size_t len, uint32_t seed)
+static inline uint64_t
+hash64(const void *data, size_t len, uint32_t seed)
 {
 	const unsigned char *p = data;
 	uint64_t	h = (seed ^ HASH_K0) + len * HASH_K1;
@@ -259,8 +278,23 @@ cedar_hash_bytes(const void *data, size_t len, uint32_t seed)
 		memcpy(&w, p, len);
 		h = fold(h ^ w, HASH_K1);
 	}
-	h = fold(h, HASH_K0);
+	return fold(h, HASH_K0);
+}
+
+uint32_t
+cedar_hash_bytes(const void *data, size_t len, uint32_t seed)
+{
+	uint64_t	h = hash64(data, len, seed);
+
 	return (uint32_t) (h ^ h >> 32);
+}
+
+uint64_t
+cedar_block_checksum(const void *block, size_t size)
+{
+	const size_t behind = CEDAR_CHECKSUM_AT + sizeof(uint64_t);
+
+	return hash64((const char *) block + behind, size - behind, 0);
 }
 
 uint32_t

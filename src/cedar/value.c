@@ -346,6 +346,39 @@ cedar_value_equal(const CedarValue *a, const CedarValue *b)
 	return cedar_value_compare(a, b) == 0;
 }
 
+uint64_t
+cedar_value_cost(const CedarValue *v)
+{
+	uint64_t	cost = 1;
+
+	switch ((CedarKind) v->kind)
+	{
+		case CEDAR_STRING:
+			return cost + v->u.str->len / CEDAR_BYTES_PER_STEP;
+		case CEDAR_ENTITY:
+			return cost + ((uint64_t) v->u.uid->type_len + v->u.uid->id_len) / CEDAR_BYTES_PER_STEP;
+		case CEDAR_SET:
+			for (uint32_t i = 0; i < v->u.set->n; i++)
+			{
+				CedarValue	e = cedar_slot_value(&v->u.set->elems[i]);
+
+				cost += cedar_value_cost(&e);
+			}
+			return cost;
+		case CEDAR_RECORD:
+			for (uint32_t i = 0; i < v->u.rec->n; i++)
+			{
+				CedarValue	k = cedar_slot_value(&v->u.rec->fields[i].key);
+				CedarValue	e = cedar_slot_value(&v->u.rec->fields[i].value);
+
+				cost += cedar_value_cost(&k) + cedar_value_cost(&e);
+			}
+			return cost;
+		default:
+			return cost;
+	}
+}
+
 /* ---------------------------------------------------------- sets, records */
 
 static int
@@ -360,9 +393,14 @@ qsort_pairs(const void *a, const void *b)
 	return compare_strs(((const CedarPair *) a)->key, ((const CedarPair *) b)->key);
 }
 
-/* libc's qsort may call malloc for large arrays; a heap sort never does. */
+/*
+ * libc's qsort may call malloc for large arrays; a heap sort never does.  One
+ * comparison can be as long as the values are large, so interrupts are looked
+ * for at every element.
+ */
 void
-cedar_sort(void *base, uint32_t n, size_t width, int (*cmp) (const void *, const void *))
+cedar_sort(const CedarArena *arena, void *base, uint32_t n, size_t width,
+		   int (*cmp) (const void *, const void *))
 {
 	char	   *a = base;
 	_Alignas(8) char tmp[sizeof(CedarPair)];
@@ -374,6 +412,7 @@ cedar_sort(void *base, uint32_t n, size_t width, int (*cmp) (const void *, const
 		{
 			uint32_t	j = i;
 
+			cedar_arena_check_interrupt(arena);
 			memcpy(tmp, AT(i), width);
 			for (; j > 0 && cmp(AT(j - 1), tmp) > 0; j--)
 				memcpy(AT(j), AT(j - 1), width);
@@ -385,6 +424,7 @@ cedar_sort(void *base, uint32_t n, size_t width, int (*cmp) (const void *, const
 	{
 		uint32_t	root;
 
+		cedar_arena_check_interrupt(arena);
 		if (start > 0)
 			start--;
 		else
@@ -435,9 +475,10 @@ cedar_set_make(CedarArena *arena, CedarValue *values, uint32_t n)
 
 	if (set == NULL)
 		return NULL;
-	cedar_sort(values, n, sizeof(CedarValue), qsort_values);
+	cedar_sort(arena, values, n, sizeof(CedarValue), qsort_values);
 	for (uint32_t i = 0; i < n; i++)
 	{
+		cedar_arena_check_interrupt(arena);
 		if (i > 0 && cedar_value_compare(&values[i - 1], &values[i]) == 0)
 			continue;
 		cedar_slot_set(&set->elems[m++], &values[i]);
@@ -469,9 +510,10 @@ cedar_record_make(CedarArena *arena, CedarPair *pairs, uint32_t n,
 
 	if (duplicate != NULL)
 		*duplicate = NULL;
-	cedar_sort(pairs, n, sizeof(CedarPair), qsort_pairs);
+	cedar_sort(arena, pairs, n, sizeof(CedarPair), qsort_pairs);
 	for (uint32_t i = 1; i < n; i++)
 	{
+		cedar_arena_check_interrupt(arena);
 		if (cedar_str_equal(pairs[i - 1].key, pairs[i].key))
 		{
 			if (duplicate != NULL)

@@ -8,24 +8,45 @@
  * a node have smaller numbers, depths are what they claim, strings are UTF-8,
  * hashes are those of their contents, sets and records are in order.
  *
+ * The compiler writes every object once, so a sound block is read about once:
+ * more bytes than it has are not looked at, however its parts are shared.
+ *
  *-------------------------------------------------------------------------
  */
 #include "internal.h"
 
 typedef struct Checker
 {
+	const CedarArena *arena;	/* for its host's checks */
 	const char *block;
 	size_t		size;
 	const CedarPiece *piece;
-	size_t		budget;			/* values left to look at */
+	uint64_t	budget;			/* bytes left to look at */
+	uint64_t	next_check;		/* of interrupts: when the budget is here */
 	uint32_t	visited;		/* nodes met on the walk from the root */
+	bool		too_deep;		/* the host's stack, not the piece, is at fault */
 } Checker;
 
 /* Objects may be shared by several slots: bound the work, not only the depth. */
 static bool
-spend(Checker *c)
+spend(Checker *c, uint64_t bytes)
 {
-	return c->budget > 0 && c->budget-- > 0;
+	if (bytes > c->budget)
+		return false;
+	c->budget -= bytes;
+	if (c->budget <= c->next_check)
+	{
+		c->next_check = c->budget > CEDAR_BYTES_PER_CHECK ? c->budget - CEDAR_BYTES_PER_CHECK : 0;
+		cedar_arena_check_interrupt(c->arena);
+	}
+	return true;
+}
+
+static bool
+stack_ok(Checker *c)
+{
+	c->too_deep = c->too_deep || cedar_arena_stack_is_too_deep(c->arena);
+	return !c->too_deep;
 }
 
 static bool
@@ -41,6 +62,7 @@ str_ok(Checker *c, uint64_t offset, bool pattern)
 
 	if (!range_ok(c, offset, sizeof(CedarStr), 4) ||
 		!range_ok(c, offset, sizeof(CedarStr) + (uint64_t) s->len, 4) ||
+		!spend(c, sizeof(CedarStr) + (uint64_t) s->len) ||
 		s->hash != cedar_hash_bytes(s->bytes, s->len, 0))
 		return false;
 	if (!pattern)
@@ -65,7 +87,8 @@ uid_ok(Checker *c, uint64_t offset)
 	const CedarUid *u = (const CedarUid *) (c->block + offset);
 
 	if (!range_ok(c, offset, sizeof(CedarUid), 4) ||
-		!range_ok(c, offset, sizeof(CedarUid) + (uint64_t) u->type_len + u->id_len, 4))
+		!range_ok(c, offset, sizeof(CedarUid) + (uint64_t) u->type_len + u->id_len, 4) ||
+		!spend(c, sizeof(CedarUid) + (uint64_t) u->type_len + u->id_len))
 		return false;
 	return cedar_is_name(u->bytes, u->type_len) &&
 		cedar_utf8_invalid_at(u->bytes + u->type_len, u->id_len) == u->id_len &&
@@ -82,7 +105,8 @@ slot_ok(Checker *c, uint64_t offset, int depth)
 	uint64_t	at;
 	uint32_t	h;
 
-	if (!spend(c) || depth > CEDAR_MAX_DEPTH || !range_ok(c, offset, sizeof(CedarSlot), 8))
+	if (depth > CEDAR_MAX_DEPTH || !stack_ok(c) ||
+		!range_ok(c, offset, sizeof(CedarSlot), 8) || !spend(c, sizeof(CedarSlot)))
 		return false;
 	if (!cedar_kind_is_reference(slot->kind))
 	{
@@ -103,7 +127,7 @@ slot_ok(Checker *c, uint64_t offset, int depth)
 		case CEDAR_ENTITY:
 			return uid_ok(c, at) && slot->hash == v.u.uid->hash;
 		case CEDAR_IPADDR:
-			return range_ok(c, at, sizeof(CedarIp), 1) &&
+			return range_ok(c, at, sizeof(CedarIp), 1) && spend(c, sizeof(CedarIp)) &&
 				v.u.ip->is_v6 <= 1 && v.u.ip->prefix <= (v.u.ip->is_v6 ? 128 : 32) &&
 				slot->hash == cedar_value_ip(v.u.ip).hash;
 		case CEDAR_SET:
@@ -160,7 +184,7 @@ strs_ok(Checker *c, uint64_t offset, uint32_t n)
 	if (!range_ok(c, offset, n * (uint64_t) sizeof(uint32_t), 4))
 		return false;
 	for (uint32_t i = 0; i < n; i++)
-		if (!spend(c) || !str_ok(c, list[i], false))
+		if (!spend(c, sizeof(uint32_t)) || !str_ok(c, list[i], false))
 			return false;
 	return true;
 }
@@ -183,7 +207,7 @@ list_ok(Checker *c, uint32_t node)
 	if (!range_ok(c, n->a, n->b * (uint64_t) sizeof(uint32_t), 4))
 		return false;
 	for (uint32_t i = 0; i < n->b; i++)
-		if (!spend(c) || !child_ok(c, node, list[i]))
+		if (!spend(c, sizeof(uint32_t)) || !child_ok(c, node, list[i]))
 			return false;
 	return true;
 }
@@ -250,7 +274,8 @@ node_ok(Checker *c, uint32_t i)
 /*
  * Are the nodes a tree, numbered as the compiler does it (operands in order,
  * then the node)?  A node with two parents could make evaluation exponential.
- * Depths shrink at every step, so this ends.
+ * Depths shrink at every step, and the first node that is met again ends the
+ * walk, so it is linear in the number of nodes.
  */
 static bool
 tree_ok(Checker *c, uint32_t i)
@@ -259,6 +284,10 @@ tree_ok(Checker *c, uint32_t i)
 	const uint32_t *list = (const uint32_t *) (c->block + n->a);
 	bool		ok = true;
 
+	if (!stack_ok(c))
+		return false;
+	if (c->visited % 4096 == 0)
+		cedar_arena_check_interrupt(c->arena);
 	switch (n->op)
 	{
 		case CEDAR_OP_LIT:
@@ -323,15 +352,22 @@ scope_ok(Checker *c, const CedarScope *s, CedarVar var)
 			break;
 	}
 	for (uint32_t i = 0; i < s->n; i++)
-		if (!spend(c) || !uid_ok(c, uids[i]))
+		if (!spend(c, sizeof(uint32_t)) || !uid_ok(c, uids[i]))
 			return false;
 	return true;
 }
 
-CedarCode
-cedar_piece_verify(const void *block, size_t size, CedarError *err)
+static CedarCode
+damaged(const Checker *c, const char *what, CedarError *err)
 {
-	Checker		c = {block, size, block, 0, 0};
+	return c->too_deep ? cedar_stack(err) :
+		cedar_fail(err, CEDAR_ERR_IMAGE, "compiled policy %s", what);
+}
+
+CedarCode
+cedar_piece_verify(const CedarArena *arena, const void *block, size_t size, CedarError *err)
+{
+	Checker		c = {.arena = arena,.block = block,.size = size,.piece = block};
 	const CedarPiece *p = block;
 	bool		slot = false;
 
@@ -341,25 +377,27 @@ cedar_piece_verify(const void *block, size_t size, CedarError *err)
 		return cedar_fail(err, CEDAR_ERR_IMAGE,
 						  "compiled policy has format %u, this library reads %d",
 						  (unsigned) p->format, CEDAR_PIECE_FORMAT);
-	c.budget = size;
-	if (p->size != size || p->forbid > 1 || p->template > 1 || p->unused != 0 ||
+	if (p->size != size || p->checksum != cedar_block_checksum(block, size))
+		return cedar_fail(err, CEDAR_ERR_IMAGE, "compiled policy has a wrong checksum");
+	c.budget = c.next_check = size;
+	if (p->forbid > 1 || p->template > 1 || p->unused != 0 ||
 		!range_ok(&c, p->nodes, p->n_nodes * (uint64_t) sizeof(CedarNode), 8) ||
 		!range_ok(&c, p->spans, p->n_nodes * (uint64_t) sizeof(CedarSpan), 4) ||
 		(p->root == CEDAR_NONE ? p->n_nodes != 0 : p->root >= p->n_nodes))
-		return cedar_fail(err, CEDAR_ERR_IMAGE, "compiled policy has a damaged header");
+		return damaged(&c, "has a damaged header", err);
 	for (int i = 0; i < 3; i++)
 	{
 		slot = slot || p->scope[i].slot != 0;
 		if (!scope_ok(&c, &p->scope[i], (CedarVar) i))
-			return cedar_fail(err, CEDAR_ERR_IMAGE, "compiled policy has a damaged scope");
+			return damaged(&c, "has a damaged scope", err);
 	}
 	if (slot != (p->template != 0))
-		return cedar_fail(err, CEDAR_ERR_IMAGE, "compiled policy has a damaged scope");
+		return damaged(&c, "has a damaged scope", err);
 	for (uint32_t i = 0; i < p->n_nodes; i++)
-		if (!node_ok(&c, i))
-			return cedar_fail(err, CEDAR_ERR_IMAGE, "compiled policy has a damaged node");
+		if (!spend(&c, sizeof(CedarNode)) || !node_ok(&c, i))
+			return damaged(&c, "has a damaged node", err);
 	if (p->root != CEDAR_NONE &&
 		(!tree_ok(&c, p->root) || c.visited != p->n_nodes))
-		return cedar_fail(err, CEDAR_ERR_IMAGE, "compiled policy is not a tree");
+		return damaged(&c, "is not a tree", err);
 	return CEDAR_OK;
 }

@@ -268,7 +268,7 @@ do_index_build(Fixture *f, CedarArena *arena, bool *right, CedarError *err)
 	size_t		size;
 	CedarCode	code = cedar_index_build(arena, f->policies, f->n, &index, &size, err);
 
-	*right = code == CEDAR_OK && cedar_index_verify(index, size, f->n, err) == CEDAR_OK;
+	*right = code == CEDAR_OK && cedar_index_verify(arena, index, size, f->n, err) == CEDAR_OK;
 	return code;
 }
 

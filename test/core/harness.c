@@ -299,7 +299,7 @@ check_indexed(Run *run, const CedarPolicy *policies, uint32_t n,
 		many[i] = policies[i % n];
 	if (cedar_index_build(run->arena, many, n * INDEX_COPIES, &index, &size, &err) != CEDAR_OK)
 		fault(run, "no index: %s", err.message);
-	else if (cedar_index_verify(index, size, n * INDEX_COPIES, &err) != CEDAR_OK)
+	else if (cedar_index_verify(run->arena, index, size, n * INDEX_COPIES, &err) != CEDAR_OK)
 		fault(run, "the index is not sound: %s", err.message);
 	else
 	{
@@ -530,7 +530,7 @@ run_in_arena(Run *run, const char *policies_text, size_t policies_len,
 		if (size != cedar_piece_size(p->piece))
 			fault(run, "policy%u: size %zu, piece says %zu", i, size,
 				  cedar_piece_size(p->piece));
-		if (cedar_piece_verify(p->piece, size, &err) != CEDAR_OK)
+		if (cedar_piece_verify(run->arena, p->piece, size, &err) != CEDAR_OK)
 			fault(run, "policy%u does not verify: %s", i, err.message);
 		if (cedar_piece_is_template(p->piece) != cedar_ast_is_template(ast, i))
 			fault(run, "policy%u: piece and AST disagree on template", i);

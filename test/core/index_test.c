@@ -228,7 +228,7 @@ check_damaged(CedarArena *arena, const CedarPolicy *policies, uint32_t n,
 	{
 		memcpy(copy, index, size);
 		copy[i] ^= (char) (1 << rnd(8));
-		if (cedar_index_verify(copy, size, n, &err) == CEDAR_OK)
+		if (cedar_index_verify(arena, copy, size, n, &err) == CEDAR_OK)
 		{
 			if (cedar_authorize(arena, policies, n, (CedarIndex *) copy, source, &request,
 								true, &d, &err) != CEDAR_OK)
@@ -294,7 +294,7 @@ main(int argc, char **argv)
 			}
 		}
 		if (cedar_index_build(arena, policies, n, &index, &size, &err) != CEDAR_OK ||
-			cedar_index_verify(index, size, n, &err) != CEDAR_OK)
+			cedar_index_verify(arena, index, size, n, &err) != CEDAR_OK)
 		{
 			printf("set %llu: %s\n", (unsigned long long) set, err.message);
 			failed++;
