@@ -96,7 +96,7 @@ COMMENT ON FUNCTION authz.http_decide_own(text, text, text, jsonb, jsonb) IS
 /*
  * Any question: SECURITY INVOKER.  PostgreSQL itself checks EXECUTE on
  * authz_check against the role that called, when these run.  Their bodies are
- * parsed here, so that the caller needs no USAGE on schema authz; the SET
+ * parsed here, whatever the search_path of the caller is; the SET
  * keeps them from being inlined, for then that right would be checked before
  * it is known to be needed.
  */
