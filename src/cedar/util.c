@@ -379,6 +379,7 @@ cedar_buf_json_string(CedarBuf *buf, const char *s, size_t len)
 			snprintf(esc, sizeof(esc), "\\u%04x", c);
 		cedar_buf_puts(buf, esc);
 	}
-	cedar_buf_append(buf, s + start, len - start);
+	if (len > start)
+		cedar_buf_append(buf, s + start, len - start);
 	cedar_buf_append(buf, "\"", 1);
 }

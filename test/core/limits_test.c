@@ -1,9 +1,9 @@
 /*-------------------------------------------------------------------------
  *
  * limits_test.c
- *	  Limits on data: the size of a set and the steps of an evaluation, with
- *	  the value next to the limit allowed; membership in large sets; keys made
- *	  to collide.
+ *	  Limits on texts and data: nesting, the length of a policy, the size of a
+ *	  set, the steps of an evaluation, with the value next to the limit
+ *	  allowed; membership in large sets.
  *
  *-------------------------------------------------------------------------
  */
@@ -13,21 +13,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "harness.h"
-
-static long passed;
-static long failed;
+#include "unit.h"
 
 static void
 check(bool ok, const char *what, const CedarError *err)
 {
-	if (ok)
-	{
-		passed++;
-		return;
-	}
-	failed++;
-	printf("%s: %s\n", what, err->message);
+	CHECKF(ok, "%s: %s", what, err->message);
 }
 
 /* {"s": [0, step, 2 * step, ...]} */
@@ -46,7 +37,7 @@ context_of(long n, long step, size_t *len)
 }
 
 static CedarCode
-decide(CedarArena *arena, const char *policy, const char *context, size_t context_len,
+decide_with(CedarArena *arena, const char *policy, const char *context, size_t context_len,
 	   CedarDecision *d, CedarError *err)
 {
 	CedarAst   *ast;
@@ -68,8 +59,264 @@ decide(CedarArena *arena, const char *policy, const char *context, size_t contex
 	return cedar_authorize(arena, &p, 1, NULL, &source, &request, true, d, err);
 }
 
-int
-main(void)
+/* ----------------------------------------------------------------- texts */
+
+/* usual: a hundred of them is a policy the reference takes. */
+static const struct
+{
+	const char *before;
+	const char *open;
+	const char *middle;
+	const char *close;
+	bool		usual;
+}			nestings[] = {
+	{"", "(", "true", ")", true},
+	{"", "[", "1", "]", true},
+	{"", "{a:", "1", "}", true},
+	{"", "if true then ", "true", " else true", true},
+	{"", "if ", "true", " then true else true", true},
+	{"", "if true then true else ", "true", "", true},
+	{"", "!", "true", "", false},
+	{"", "-", "1", "", false},
+	{"", "!(", "true", ")", true},
+	{"", "-(", "1", ")", true},
+	{"", "ip(", "\"::1\"", ")", true},
+	{"", "1 + ", "1", "", true},
+	{"", "1 * (1 + ", "1", ")", true},
+	{"", "true && ", "true", "", true},
+	{"", "true || ", "true", "", true},
+	{"", "true || (false && ", "true", ")", true},
+	{"[1]", ".contains([1]", "", ")", true},
+	{"[1]", ".contains(1)", "", "", true},
+	{"principal", ".a", "", "", true},
+	{"principal", "[\"a\"]", "", "", true},
+	{"principal", "[", "1", "]", false},
+	{"principal has a", ".a", "", "", true},
+	{"", "principal.hasTag(", "\"a\"", ")", true},
+	{"1", " == (1", "", ")", true},
+	{"1", " == 1", "", "", false},
+	{"1", " < 1", "", "", false},
+	{"principal", " is A in (principal", "", ")", true},
+};
+
+static void
+nested(Text *t, size_t i, long depth)
+{
+	t->len = 0;
+	text_adds(t, ANY " when { ");
+	text_adds(t, nestings[i].before);
+	text_times(t, nestings[i].open, depth);
+	text_adds(t, nestings[i].middle);
+	text_times(t, nestings[i].close, depth);
+	text_adds(t, " };");
+}
+
+static bool
+clean_limit(CedarCode code)
+{
+	return code == CEDAR_ERR_LIMIT || code == CEDAR_ERR_STACK || code == CEDAR_ERR_SYNTAX;
+}
+
+static void
+test_texts(void)
+{
+	Bench		b;
+	Text		t = {0};
+	static const long depths[] = {100, 200, 990, 998, 999, 1000, 1001, 1002, 5000, 100000};
+
+	for (size_t i = 0; i < LENGTH(nestings); i++)
+		for (size_t k = 0; k < LENGTH(depths); k++)
+		{
+			CedarDecision d;
+			CedarCode	code;
+
+			bench_open(&b);
+			nested(&t, i, depths[k]);
+			code = decide(&b, t.data, t.len, "[]", &d);
+			CHECKF(code == CEDAR_OK || clean_limit(code), "%s x %ld: %s (%s)",
+				   nestings[i].open, depths[k], code_name(code), b.err.message);
+			CHECKF(code == CEDAR_OK || (b.err.code == code && b.err.message[0] != '\0' &&
+										b.err.offset + b.err.length <= t.len),
+				   "%s x %ld: error is not filled well", nestings[i].open, depths[k]);
+			if (depths[k] == 100)
+				CHECKF((code == CEDAR_OK) == nestings[i].usual, "%s x 100: %s",
+					   nestings[i].open, b.err.message);
+			bench_close(&b);
+
+			/* never closed */
+			bench_open(&b);
+			code = parse(&b, t.data, t.len - 3 - strlen(nestings[i].close) * (size_t) depths[k]);
+			CHECKF(clean_limit(code), "%s x %ld, open: %s", nestings[i].open, depths[k], code_name(code));
+			bench_close(&b);
+		}
+
+	/* 100,000 deep says which limit it was */
+	for (size_t i = 0; i < 6; i++)
+	{
+		bench_open(&b);
+		nested(&t, i, 100000);
+		CHECKF(parse(&b, t.data, t.len) == CEDAR_ERR_LIMIT, "%s x 100000: %s",
+			   nestings[i].open, code_name(b.err.code));
+		bench_close(&b);
+	}
+
+	/* a policy of 10 MB */
+	for (int kind = 0; kind < 4; kind++)
+	{
+		CedarAst   *ast;
+
+		bench_open(&b);
+		t.len = 0;
+		if (kind == 1)
+			text_adds(&t, "@a(\"b\")");
+		text_adds(&t, ANY " when { ");
+		if (kind == 0)
+		{
+			text_adds(&t, "\"");
+			text_times(&t, "0123456789", 1024 * 1024);
+			text_adds(&t, "\" == \"\"");
+		}
+		else if (kind == 1)
+		{
+			text_times(&t, "          ", 1024 * 1024);
+			text_adds(&t, "true");
+		}
+		else if (kind == 2)
+		{
+			text_times(&t, "true || ", 1280 * 1024);
+			text_adds(&t, "true");
+		}
+		else
+		{
+			text_adds(&t, "[");
+			text_times(&t, "123456789,", 1024 * 1024);
+			text_adds(&t, "1].contains(1)");
+		}
+		text_adds(&t, " };");
+		CHECKF(parse(&b, t.data, t.len) == CEDAR_ERR_LIMIT, "10 MB, kind %d: %s", kind,
+			   code_name(b.err.code));
+		CHECK(cedar_parse_one(b.arena, t.data, t.len, &ast, &b.err) == CEDAR_ERR_LIMIT);
+		bench_close(&b);
+	}
+
+	/* the limit is each policy's, not the text's */
+	{
+		CedarAst   *ast;
+		long		n = 5 * 1024 * 1024 / (long) strlen(ANY ";\n");
+
+		bench_open(&b);
+		t.len = 0;
+		text_times(&t, ANY ";\n", n);
+		CHECKF(cedar_parse(b.arena, t.data, t.len, &ast, &b.err) == CEDAR_OK &&
+			   cedar_ast_count(ast) == (uint32_t) n, "5 MB of policies: %s", b.err.message);
+		bench_close(&b);
+	}
+
+	/* wide is not deep */
+	{
+		static const char *const wide[][3] = {
+			{"", "true && ", "true"},
+			{"", "false || ", "true"},
+			{"[", "1,", "2].contains(2)"},
+		};
+
+		for (size_t i = 0; i < LENGTH(wide); i++)
+		{
+			CedarDecision d;
+			CedarCode	code;
+
+			bench_open(&b);
+			t.len = 0;
+			text_adds(&t, ANY " when { ");
+			text_adds(&t, wide[i][0]);
+			text_times(&t, wide[i][1], 5000);
+			text_adds(&t, wide[i][2]);
+			text_adds(&t, " };");
+			code = decide(&b, t.data, t.len, "[]", &d);
+			CHECKF(code == CEDAR_OK && d.allow, "5,000 x %s: %s", wide[i][1], b.err.message);
+			bench_close(&b);
+		}
+	}
+
+	/* JSON */
+	for (int kind = 0; kind < 6; kind++)
+	{
+		CedarEntities *entities;
+		CedarRequest request;
+		const CedarRecord *context;
+		CedarCode	code;
+		bool		objects = (kind & 1) != 0;
+
+		bench_open(&b);
+		t.len = 0;
+		text_adds(&t, kind < 2 ? "[{\"uid\":{\"type\":\"U\",\"id\":\"a\"},\"parents\":[],\"attrs\":{\"a\":" :
+			 kind < 4 ? "{\"context\":{\"a\":" : "{\"a\":");
+		text_times(&t, objects ? "{\"a\":" : "[", 100000);
+		text_adds(&t, "1");
+		text_times(&t, objects ? "}" : "]", 100000);
+		text_adds(&t, kind < 2 ? "}}]" : kind < 4 ? "}}" : "}");
+		for (int open = 0; open < 2; open++)
+		{
+			size_t		len = open ? t.len - 60000 : t.len;
+
+			code = kind < 2 ? cedar_entities_from_json(b.arena, t.data, len, &entities, &b.err) :
+				kind < 4 ? cedar_request_from_json(b.arena, t.data, len, &request, &b.err) :
+				cedar_context_from_json(b.arena, t.data, len, &context, &b.err);
+			CHECKF(code == CEDAR_ERR_LIMIT, "JSON 100,000 deep, kind %d: %s", kind, code_name(code));
+		}
+		bench_close(&b);
+	}
+	{
+		/* half of the limit is fine */
+		const CedarRecord *context;
+
+		bench_open(&b);
+		t.len = 0;
+		text_adds(&t, "{\"a\":");
+		text_times(&t, "[", CEDAR_MAX_JSON_DEPTH / 2);
+		text_times(&t, "]", CEDAR_MAX_JSON_DEPTH / 2);
+		text_adds(&t, "}");
+		CHECKF(cedar_context_from_json(b.arena, t.data, t.len, &context, &b.err) == CEDAR_OK,
+			   "%s", b.err.message);
+		bench_close(&b);
+	}
+
+	/* a chain of 100,000 parents: the walk does not recurse */
+	{
+		CedarDecision d;
+		CedarCode	code;
+		char		buf[200];
+
+		bench_open(&b);
+		t.len = 0;
+		text_adds(&t, "[{\"uid\":{\"type\":\"U\",\"id\":\"a\"},\"attrs\":{},\"parents\":[{\"type\":\"G\",\"id\":\"0\"}]}");
+		for (int i = 0; i < 100000; i++)
+		{
+			snprintf(buf, sizeof(buf), ",{\"uid\":{\"type\":\"G\",\"id\":\"%d\"},\"attrs\":{},"
+					 "\"parents\":[{\"type\":\"G\",\"id\":\"%d\"}]}", i, i + 1);
+			text_adds(&t, buf);
+		}
+		text_add(&t, "]", 2);
+		code = decide(&b, LIT("permit(principal in G::\"100000\", action, resource);"), t.data, &d);
+		CHECKF(code == CEDAR_OK && d.allow, "chain of parents: %s", b.err.message);
+		bench_close(&b);
+
+		/* and the same as a cycle */
+		bench_open(&b);
+		t.len -= 2;
+		text_adds(&t, ",{\"uid\":{\"type\":\"G\",\"id\":\"100000\"},\"attrs\":{},\"parents\":[{\"type\":\"U\",\"id\":\"a\"}]}");
+		text_add(&t, "]", 2);
+		code = decide(&b, LIT("permit(principal in G::\"x\", action, resource);"), t.data, &d);
+		CHECKF(code == CEDAR_ERR_CYCLE, "cycle of 100,001: %s", code_name(code));
+		bench_close(&b);
+	}
+	free(t.data);
+}
+
+/* ------------------------------------------------------------------ data */
+
+static void
+test_data(void)
 {
 	Host		host;
 	CedarArena *arena;
@@ -86,13 +333,13 @@ main(void)
 
 	/* the size of a set */
 	text = context_of(CEDAR_MAX_SET_SIZE, 1, &len);
-	check(decide(arena, "permit(principal,action,resource) when { context.s.contains(999999) "
+	check(decide_with(arena, "permit(principal,action,resource) when { context.s.contains(999999) "
 				 "&& !context.s.contains(1000000) };", text, len, &d, &err) == CEDAR_OK && d.allow,
 		  "a set of the largest size", &err);
 	free(text);
 	cedar_arena_reset(arena);
 	text = context_of(CEDAR_MAX_SET_SIZE + 1, 1, &len);
-	check(decide(arena, "permit(principal,action,resource);", text, len, &d, &err) == CEDAR_ERR_LIMIT &&
+	check(decide_with(arena, "permit(principal,action,resource);", text, len, &d, &err) == CEDAR_ERR_LIMIT &&
 		  err.has_position && err.offset == 5, "a larger set", &err);
 	free(text);
 	cedar_arena_reset(arena);
@@ -109,7 +356,7 @@ main(void)
 
 			snprintf(one, sizeof(one), "permit(principal,action,resource) when { "
 					 "context.s.contains(%ld) && !context.s.contains(%ld) };", i * 10, i * 10 + 1);
-			ok = decide(arena, one, text, len, &d, &err) == CEDAR_OK && d.allow;
+			ok = decide_with(arena, one, text, len, &d, &err) == CEDAR_OK && d.allow;
 			cedar_arena_reset(arena);
 		}
 		check(ok, "membership in a set", &err);
@@ -128,7 +375,7 @@ main(void)
 			fprintf(f, " && context.s.containsAll(context.s)");
 		fprintf(f, " };");
 		fclose(f);
-		check(decide(arena, policy, text, len, &d, &err) == want, "evaluation steps", &err);
+		check(decide_with(arena, policy, text, len, &d, &err) == want, "evaluation steps", &err);
 		free(policy);
 		free(text);
 		cedar_arena_reset(arena);
@@ -137,6 +384,13 @@ main(void)
 
 	cedar_arena_destroy(arena);
 	check(host_close(&host), "memory left", &err);
-	printf("%ld passed, %ld failed\n", passed, failed);
-	return failed == 0 ? 0 : 1;
+}
+
+int
+main(void)
+{
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	test_texts();
+	test_data();
+	return checks_end();
 }
