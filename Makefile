@@ -17,13 +17,15 @@ SQL_FILES = $(patsubst %,sql/%.sql,$(SQL_PARTS))
 DATA_built = $(EXTENSION)--$(EXTVERSION).sql
 
 REGRESS = cedar entity policy check token
-REGRESS_OPTS = --inputdir=test --load-extension=authz
+# pg_regress looks for tests in its output folder first, where our sql/ would be.
+REGRESS_OPTS = --inputdir=test --outputdir=test --load-extension=authz
 
 ISOLATION = policy_commit policy_rollback policy_savepoint policy_levels \
 	policy_statement policy_writers entity_snapshot
 ISOLATION_OPTS = --inputdir=test/isolation --load-extension=authz
 
-EXTRA_CLEAN = results output_iso regression.diffs regression.out tmp_check
+EXTRA_CLEAN = test/results test/regression.diffs test/regression.out \
+	output_iso tmp_check
 
 PG_CFLAGS = -std=gnu11 -fvisibility=hidden -Wextra -Wno-unused-parameter \
 	-Wno-sign-compare -Wno-missing-field-initializers \

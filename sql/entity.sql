@@ -123,6 +123,7 @@ CREATE TABLE authz.entities (
 );
 COMMENT ON TABLE authz.entities IS
 	'Entities that policies speak of; an uid without a row has no attributes, tags or parents';
+COMMENT ON COLUMN authz.entities.uid IS 'Which entity this is';
 COMMENT ON COLUMN authz.entities.attrs IS
 	'Attributes: a JSON object as in Cedar''s entities JSON, with the escapes __entity and __extn';
 COMMENT ON COLUMN authz.entities.tags IS 'Tags: a JSON object, values as in attrs';

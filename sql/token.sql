@@ -5,6 +5,7 @@ CREATE TABLE authz.gateway_roles (
 );
 COMMENT ON TABLE authz.gateway_roles IS
 	'Login roles whose sessions'' request.jwt.claims is believed, such as PostgREST''s authenticator';
+COMMENT ON COLUMN authz.gateway_roles.role_name IS 'The role that opens the session (session_user)';
 SELECT pg_extension_config_dump('authz.gateway_roles', '');
 
 CREATE FUNCTION authz.gateway_register(role regrole) RETURNS void

@@ -455,7 +455,6 @@ authz_entities_before_row(PG_FUNCTION_ARGS)
 	TupleDesc	desc;
 	CedarArena *arena;
 	const CedarUid *uid;
-	CedarEntity *entity;
 	Datum		values[4];
 	bool		isnull;
 
@@ -473,23 +472,10 @@ authz_entities_before_row(PG_FUNCTION_ARGS)
 
 	arena = authz_arena_create(CurrentMemoryContext);
 	uid = authz_uid_to_cedar(arena, values[Anum_entities_uid - 1]);
-	entity = entity_build(arena, uid,
-						  values[Anum_entities_attrs - 1],
-						  values[Anum_entities_tags - 1],
-						  values[Anum_entities_parents - 1]);
-	if (cedar_uid_is_action(uid))
-	{
-		for (uint32 i = 0; i < entity->n_parents; i++)
-		{
-			if (!cedar_uid_is_action(entity->parents[i]))
-				ereport(ERROR,
-						(errcode(ERRCODE_CHECK_VIOLATION),
-						 errmsg("invalid entity %s: parent %s is not an action",
-								authz_uid_display(uid),
-								authz_uid_display(entity->parents[i])),
-						 errhint("The parents of an action are actions.")));
-		}
-	}
+	entity_build(arena, uid,
+				 values[Anum_entities_attrs - 1],
+				 values[Anum_entities_tags - 1],
+				 values[Anum_entities_parents - 1]);
 	cedar_arena_destroy(arena);
 	return PointerGetDatum(tuple);
 }

@@ -32,8 +32,10 @@
  * that aborts, or any around it, the entry goes, because it may show what was
  * rolled back under a key that did not change.  PREPARE TRANSACTION counts as
  * an abort here: this backend does not see the changes until COMMIT
- * PREPARED.  Nothing is cached from a set without a version row, nor while a
- * command of this transaction is writing policies.
+ * PREPARED.  Nothing is cached from a set without a version row.  While a
+ * command of this transaction is writing policies, its triggers' checks see
+ * what is written so far: the version row moves at its end only, so nothing
+ * is taken from the cache, put there or pinned.
  *
  * One statement, one version.  The entry is pinned to the statement
  * (statement.c says what that is) until the transaction ends or the pin is
@@ -327,6 +329,7 @@ version_get(const char *set)
 {
 	AuthzRelations rels = *authz_relations();
 	AuthzPolicyVersion *version;
+	bool		writing = authz_write_current(rels.policies) != NULL;
 	Relation	versions;
 	Relation	policies;
 	Snapshot	snapshot;
@@ -339,7 +342,7 @@ version_get(const char *set)
 	UnregisterSnapshot(snapshot);
 
 	version = version_cached(set);
-	if (version != NULL && row.version == version->version &&
+	if (!writing && version != NULL && row.version == version->version &&
 		row.xmin == version->xmin && rels.policy_versions == version->relid)
 	{
 		table_close(versions, NoLock);
@@ -355,7 +358,7 @@ version_get(const char *set)
 	table_close(policies, NoLock);
 	table_close(versions, NoLock);
 
-	if (row.version != 0 && authz_write_current(rels.policies) == NULL)
+	if (!writing && row.version != 0)
 	{
 		AuthzPolicyVersion *former = version_cached(set);
 
@@ -433,7 +436,10 @@ authz_policy_get(AuthzStatement *statement, const char *set)
 		}
 	}
 
+	/* Not while policies are being written: it stays with the caller. */
 	version = version_get(set);
+	if (authz_write_current(authz_relations()->policies) != NULL)
+		return version;
 
 	pin = MemoryContextAlloc(CacheMemoryContext,
 							 offsetof(AuthzPolicyPin, set) + strlen(set) + 1);

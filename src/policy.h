@@ -35,8 +35,8 @@ typedef struct AuthzPolicyVersion
 
 /*
  * The version that this statement uses.  The first call for a statement
- * confirms it against the version row under a fresh snapshot; it lives as
- * long as the statement.
+ * confirms it against the version row under a fresh snapshot.  Valid in the
+ * memory context of the call and as long as the statement, whichever ends first.
  */
 extern const AuthzPolicyVersion *authz_policy_get(AuthzStatement *statement,
 												  const char *set);

@@ -1,0 +1,74 @@
+-- The stateless functions.
+\pset null '(null)'
+SELECT authz.cedar_version();
+CREATE FUNCTION decide(policies text, context json DEFAULT '{}', entities json DEFAULT '[]') RETURNS json LANGUAGE sql
+RETURN authz.cedar_authorize(policies, entities, json_build_object('principal', json_build_object('type', 'User', 'id', 'alice'),
+	'action', 'Action::"view"', 'resource', json_build_object('type', 'Document', 'id', 'd'), 'context', context));
+CREATE FUNCTION truth(expression text, context json DEFAULT '{}') RETURNS text LANGUAGE sql
+RETURN (SELECT CASE WHEN d #>> '{diagnostics,errors,0}' IS NOT NULL THEN 'error' ELSE d ->> 'decision' END
+		FROM decide('permit (principal, action, resource) when { ' || expression || ' };', context) d);
+
+SELECT decide('permit (principal, action, resource);');
+SELECT decide('permit (principal, action, resource) when { context.n > 1 }; permit (principal, action, resource); forbid (principal, action, resource) unless { true };', '{"n": 2}');
+SELECT decide('permit (principal, action, resource); forbid (principal, action, resource) when { resource.locked };', '{}',
+	'[{"uid": {"type": "Document", "id": "d"}, "attrs": {"locked": true}, "parents": []}]');
+SELECT decide('');
+-- The reference's shape, errors included.
+SELECT decide('permit (principal, action, resource) when { context.n > 1 };');
+
+-- Edges that are easily got wrong.
+SELECT e AS expression, truth(e) FROM (VALUES
+	('decimal("-0.23").lessThan(decimal("0.0"))'), ('decimal("-0.23") == decimal("-0.2300")'),
+	('-9223372036854775808 < 0'), ('--9223372036854775808 < 0'), ('9223372036854775807 + 1 > 0'), ('-9223372036854775808 - 1 < 0'),
+	('ip("127.0.0.1/01").isLoopback()'), ('ip("127.0.0.1/+1").isLoopback()'), ('ip("127.0.0.1/001").isLoopback()'), ('ip("::ffff:1.2.3.4").isIpv6()'),
+	('ip("::1").isInRange(ip("0.0.0.0/0"))'), ('ip("1.2.3.4").isInRange(ip("::/0"))'), ('ip("10.1.2.3").isInRange(ip("10.0.0.0/8"))'),
+	('datetime("2024-10-15T11:35:00.000+0100") == datetime("2024-10-15T10:35:00.000Z")'), ('datetime("0000-01-01") < datetime("9999-12-31T23:59:59.999-2359")'),
+	('datetime("2024-10-15T11:35:00.000+2400") == datetime("2024-10-15")'), ('datetime("2023-02-29") == datetime("2023-03-01")'),
+	('duration("106751991167d7h12m55s807ms") > duration("0ms")'), ('duration("106751991167d7h12m55s808ms") > duration("0ms")'),
+	('duration("-1d12h").toHours() == -36'), ('duration("1h1d") > duration("0ms")'),
+	('"\u{1F600}" like "?"'), ('"\u{1F600}" like "*"'), ('"a*b" like "a\*b"'), ('"axb" like "a\*b"'), ('"axb" like "a\u{2a}b"'), ('"aébc" like "a*c"'),
+	('"\x41" == "A"'), ('"\0" == ""'), ('[1, 2, 2] == [2, 1]'), ('[] == [1]'), ('{"a": 1, b: 2} == {b: 2, "a": 1}'),
+	('1 == "1"'), ('1 < "1"'), ('true || 1'), ('false || 1'), ('1 || true'), ('if true then true else 1'),
+	('{a: {b: 1}} has a.b'), ('{a: {b: 1}} has a.c'), ('{a: 1} has a.b'), ('principal is User'), ('principal in [resource, principal]'),
+	('resource.missing'), ('[1, [2, 3]].contains([3, 2])'), ('[].isEmpty()')) v (e);
+
+-- NUL is a character like any other here.
+SELECT decide('permit (principal, action, resource) when { context.s == "a\0b" && context.s like "a*b" };', '{"s": "a\u0000b"}');
+SELECT authz.cedar_authorize('permit (principal == User::"nul\0", action, resource);', '[]', '{"principal": {"type": "User", "id": "nul\u0000"}, "action": "Action::\"a\"", "resource": "D::\"d\""}');
+
+-- Refused: policies, with the position under the text.
+SELECT decide('permit (principal, action, resource) when { -(9223372036854775808) < 0 };');
+SELECT decide('permit (principal, action, resource)
+when { principal.name == "x" }
+unless { resource.owner =  principal };');
+SELECT decide('permit (principal, action, resource) when { "\q" == "" };');
+SELECT decide('permit (principal, action, resource) when { {a: 1, "a": 2} == {} };');
+SELECT decide('permit (principal, action, resource) when { a.b() };');
+SELECT decide('permit (principal, action, resource) when { true };;');
+SELECT decide('permit (principal == ?principal, action, resource);');
+-- Refused: entities and requests.
+SELECT decide('', '{}', '[{"uid": {"type": "A", "id": "1"}, "attrs": {}, "parents": [{"type": "A", "id": "2"}]}, {"uid": {"type": "A", "id": "2"}, "attrs": {}, "parents": [{"type": "A", "id": "1"}]}]');
+SELECT decide('', '{}', '[{"uid": {"type": "A", "id": "1"}, "attrs": {}, "parents": []}, {"uid": {"type": "A", "id": "1"}, "attrs": {}, "parents": []}]');
+SELECT decide('', '{}', '[{"uid": {"type": "A", "id": "1"}, "attrs": {}, "parents": []}, {"uid": {"type": "A", "id": "1"}, "attrs": {"a": 1}, "parents": []}]');
+SELECT decide('', '{}', '[{"uid": {"type": "A", "id": "1"}, "attrs": {"a": 1.5}, "parents": []}]');
+SELECT decide('', '{}', '{}');
+SELECT decide('', '{"a": {"a": 1, "a": 2}}');
+SELECT authz.cedar_authorize('', '[]', '{"principal": "User::\"a\"", "action": "view", "resource": "D::\"d\""}');
+SELECT authz.cedar_authorize('', '[]', '{"principal": "User::\"a\"", "resource": "D::\"d\""}');
+SELECT authz.cedar_authorize('', '[]', '[]');
+SELECT authz.cedar_authorize(NULL, '[]', '{}');
+SELECT authz.cedar_authorize('', NULL, '{}');
+SELECT authz.cedar_authorize('', '[]', NULL);
+SELECT authz.cedar_authorize('', '[]', '{}', 'entity User;');
+\set VERBOSITY terse
+SELECT decide('permit (principal, action, resource) when { ' || repeat('(', 100000) || 'true' || repeat(')', 100000) || ' };');
+SELECT decide('permit (principal, action, resource) when { "' || repeat('x', 10000000) || '" == "" };');
+SELECT decide('', ('{"a": ' || repeat('[', 5000) || repeat(']', 5000) || '}')::json);
+\set VERBOSITY default
+-- Open to everybody.
+CREATE ROLE regress_authz_nobody;
+SET ROLE regress_authz_nobody;
+SELECT authz.cedar_authorize('permit (principal, action, resource);', '[]', '{"principal": "User::\"a\"", "action": "Action::\"a\"", "resource": "D::\"d\""}') ->> 'decision' AS decision;
+RESET ROLE;
+DROP ROLE regress_authz_nobody;
+DROP FUNCTION truth, decide;

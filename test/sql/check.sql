@@ -1,0 +1,133 @@
+-- Decisions over the stored policies and entities.
+\pset null '(null)'
+INSERT INTO authz.policies (policy_id, policy) VALUES
+	('staff', 'permit (principal in Group::"staff", action in [Action::"view", Action::"edit"], resource is Document) when { resource.level <= principal.level };'),
+	('owner', 'permit (principal, action, resource) when { resource has owner && resource.owner == principal };'),
+	('frozen', 'forbid (principal, action == Action::"edit", resource) when { resource.hasTag("frozen") };'),
+	('dated', 'permit (principal, action == Action::"sign", resource) when { datetime(context.now) < datetime("2026-01-01") };'),
+	('by-tag', 'permit (principal, action == Action::"tag", resource) when { resource.getTag("colour") == "red" };');
+INSERT INTO authz.entities (uid, attrs, tags, parents) VALUES
+	('User::"alice"', '{"level": 2}', DEFAULT, '{"Group::\"team\""}'),
+	('User::"bob"', '{"level": 9}', DEFAULT, '{}'),
+	('Group::"team"', DEFAULT, DEFAULT, '{"Group::\"staff\""}'),
+	('Document::"a"', '{"level": 1, "owner": {"__entity": {"type": "User", "id": "bob"}}}', '{"colour": "red"}', '{}'),
+	('Document::"b"', '{"level": 3}', '{"frozen": "yes"}', '{}');
+
+-- Group::"staff" has no row of its own; the membership counts.
+SELECT p, a, r, authz.authz_check(p, a, r) AS "check", decision, reasons, errors #>> '{0,error,message}' AS error
+FROM (VALUES (1, 'User::"alice"', 'Action::"view"', 'Document::"a"'), (2, 'User::"alice"', 'Action::"view"', 'Document::"b"'),
+	(3, 'User::"bob"', 'Action::"view"', 'Document::"a"'), (4, 'User::"bob"', 'Action::"view"', 'Document::"b"'),
+	(5, 'User::"bob"', 'Action::"edit"', 'Document::"b"'), (6, 'User::"alice"', 'Action::"tag"', 'Document::"a"'),
+	(7, 'User::"nobody"', 'Action::"view"', 'Document::"a"'), (8, 'User::"alice"', 'Action::"view"', 'Document::"nosuch"')) v (n, p, a, r),
+	LATERAL authz.authz_decide(p, a, r) d ORDER BY n;
+-- An error skips its policy and is reported.
+SELECT decision, reasons, e ->> 'policyId' AS policy, e #>> '{error,message}' AS message, e #> '{error,sourceLocations}' AS "where"
+FROM authz.authz_decide('User::"alice"', 'Action::"tag"', 'Document::"b"') d, jsonb_array_elements(errors) e;
+SELECT decision, jsonb_array_length(errors), policy_version = authz.policy_version() AS current
+FROM authz.authz_decide('User::"bob"', 'Action::"sign"', 'Document::"a"', '{"now": "yesterday"}');
+SELECT authz.authz_check('User::"alice"', 'Action::"sign"', 'Document::"b"', '{"now": "2025-12-31"}') AS before,
+	   authz.authz_check('User::"alice"', 'Action::"sign"', 'Document::"b"', '{"now": "2026-01-01"}') AS after;
+
+-- Parameters: by name, with a policy set, entities handed in.
+SELECT authz.authz_check(resource => 'Document::"a"', principal => 'User::"alice"', action => 'Action::"view"', context => '{}', policy_set => 'default') AS yes,
+	   authz.authz_check(resource => 'Document::"a"', principal => 'User::"alice"', action => 'Action::"view"', policy_set => 'none') AS no;
+SELECT authz.authz_check('User::"eve"', 'Action::"view"', 'Document::"a"', '{}',
+	'[{"uid": {"type": "User", "id": "eve"}, "attrs": {"level": 5}, "parents": [{"type": "Group", "id": "team"}]}]'::jsonb) AS handed_in,
+	authz.authz_check('User::"eve"', 'Action::"view"', 'Document::"a"') AS not_remembered;
+-- What is handed in goes before what is stored.
+SELECT authz.authz_check('User::"alice"', 'Action::"view"', 'Document::"a"', '{}',
+	'[{"uid": {"type": "User", "id": "alice"}, "attrs": {"level": 0}, "parents": [{"type": "Group", "id": "team"}]}]'::jsonb) AS level_0,
+	authz.authz_check('User::"alice"', 'Action::"view"', 'Document::"a"') AS stored;
+-- Text and varchar parameters, as drivers bind them.
+PREPARE q (text, varchar, text, text) AS SELECT authz.authz_check($1, $2, $3, $4);
+EXECUTE q ('User::"alice"', 'Action::"view"', 'Document::"a"', '{"x": 1}');
+PREPARE q5 (text, varchar, text, varchar, text) AS SELECT authz.authz_check($1, $2, $3, $4, $5);
+EXECUTE q5 ('User::"alice"', 'Action::"view"', 'Document::"a"', '{"x": 1}', NULL);
+PREPARE d (text, text, text, varchar) AS SELECT decision, reasons FROM authz.authz_decide($1, $2, $3, $4);
+EXECUTE d ('User::"alice"', 'Action::"view"', 'Document::"a"', '{"x": 1}');
+
+-- Refused.
+SELECT authz.authz_check(NULL, 'Action::"view"', 'Document::"a"');
+SELECT authz.authz_check('User::"alice"', NULL, 'Document::"a"');
+SELECT authz.authz_check('User::"alice"', 'Action::"view"', NULL);
+SELECT authz.authz_check('User::"alice"', 'Action::"view"', 'Document::"a"', NULL::jsonb);
+SELECT authz.authz_check('alice', 'Action::"view"', 'Document::"a"');
+SELECT authz.authz_check('User::"alice"', 'Action::"view"', 'Document::"a"', '[]');
+SELECT authz.authz_check('User::"alice"', 'Action::"view"', 'Document::"a"', '{"now": {"a": [null]}}');
+SELECT authz.authz_check('User::"alice"', 'Action::"view"', 'Document::"a"', '{"ip": {"__extn": {"fn": "ip", "arg": "1.2.3"}}}');
+SELECT authz.authz_check('User::"alice"', 'Action::"view"', 'Document::"a"', '{}', '{}');
+SELECT authz.authz_check('User::"alice"', 'Action::"view"', 'Document::"a"', '{}', '[{"uid": {"type": "User", "id": "x"}, "attrs": {}}]');
+SELECT authz.authz_check('User::"alice"', 'Action::"view"', 'Document::"a"', '{}',
+	'[{"uid": {"type": "Group", "id": "staff"}, "attrs": {}, "parents": [{"type": "User", "id": "alice"}]}]');
+-- A cycle that got past the triggers is met on the way, and refused.
+BEGIN;
+ALTER TABLE authz.entities DISABLE TRIGGER ALL;
+INSERT INTO authz.entities (uid, parents) VALUES ('Group::"staff"', '{"Group::\"team\""}');
+SAVEPOINT s;
+SELECT authz.authz_check('User::"alice"', 'Action::"view"', 'Document::"a"');
+ROLLBACK TO s;
+SELECT authz.authz_check('User::"bob"', 'Action::"view"', 'Document::"a"');
+-- So is an entity, or a policy, that the triggers would have refused.
+UPDATE authz.entities SET attrs = '{"level": 1.5}' WHERE uid = 'Document::"b"';
+SAVEPOINT s;
+SELECT authz.authz_check('User::"bob"', 'Action::"view"', 'Document::"b"');
+ROLLBACK TO s;
+ALTER TABLE authz.policies DISABLE TRIGGER ALL;
+INSERT INTO authz.policies (policy_id, policy) VALUES ('zz', 'permit (');
+SELECT authz.policy_touch() > 0 AS touched;
+SELECT authz.authz_check('User::"bob"', 'Action::"view"', 'Document::"a"');
+ROLLBACK;
+
+-- Entities follow the statement: its own changes, and back.
+BEGIN;
+SELECT authz.authz_check('User::"alice"', 'Action::"view"', 'Document::"a"');
+UPDATE authz.entities SET parents = '{}' WHERE uid = 'Group::"team"';
+SELECT authz.authz_check('User::"alice"', 'Action::"view"', 'Document::"a"');
+SAVEPOINT s;
+UPDATE authz.entities SET parents = '{"Group::\"staff\""}' WHERE uid = 'Group::"team"';
+SELECT authz.authz_check('User::"alice"', 'Action::"view"', 'Document::"a"');
+ROLLBACK TO s;
+SELECT authz.authz_check('User::"alice"', 'Action::"view"', 'Document::"a"');
+ROLLBACK;
+SELECT authz.authz_check('User::"alice"', 'Action::"view"', 'Document::"a"');
+-- In a scan, with many principals and many resources, against the plain SQL query.
+INSERT INTO authz.entities (uid, attrs, parents)
+	SELECT authz.entity_uid('User', 'u' || i), jsonb_build_object('level', i % 7),
+		CASE WHEN i % 3 = 0 THEN ARRAY[authz.entity_uid('Group', 'team')] ELSE '{}' END FROM generate_series(1, 60) i;
+INSERT INTO authz.entities (uid, attrs)
+	SELECT authz.entity_uid('Document', 'd' || i), jsonb_build_object('level', i % 11) ||
+		CASE WHEN i % 5 = 0 THEN jsonb_build_object('owner', jsonb_build_object('__entity', jsonb_build_object('type', 'User', 'id', 'u' || (i % 60 + 1)))) ELSE '{}' END
+	FROM generate_series(1, 200) i;
+SELECT count(*) AS asked, count(*) FILTER (WHERE may) AS may, count(*) FILTER (WHERE may <> wanted) AS wrong
+FROM (SELECT authz.authz_check(u.uid, 'Action::"view"', d.uid) AS may,
+			 (u.parents <> '{}' AND (d.attrs ->> 'level')::int <= (u.attrs ->> 'level')::int)
+			 OR coalesce(d.attrs #>> '{owner,__entity,id}' = authz.entity_uid_id(u.uid), false) AS wanted
+	  FROM authz.entities u, authz.entities d
+	  WHERE authz.entity_uid_id(u.uid) ~ '^u\d' AND authz.entity_uid_id(d.uid) ~ '^d\d') x;
+
+-- Rights: nobody but those who are granted them.
+CREATE ROLE regress_authz_user;
+SET ROLE regress_authz_user;
+SELECT authz.authz_check('User::"alice"', 'Action::"view"', 'Document::"a"');
+SELECT authz.authz_check('User::"alice"', 'Action::"view"', 'Document::"a"', '{}');
+SELECT * FROM authz.authz_decide('User::"alice"', 'Action::"view"', 'Document::"a"', '{}');
+SELECT authz.policy_version();
+SELECT * FROM authz.policies;
+SET authz.policy_set = 'none';
+RESET ROLE;
+GRANT EXECUTE ON FUNCTION authz.authz_check(authz.entity_uid, authz.entity_uid, authz.entity_uid, jsonb, jsonb, text) TO regress_authz_user;
+SET ROLE regress_authz_user;
+SELECT authz.authz_check('User::"alice"', 'Action::"view"', 'Document::"a"'), authz.authz_check('User::"alice"', 'Action::"view"', 'Document::"a"', '{}');
+SELECT * FROM authz.entities;
+RESET ROLE;
+REVOKE EXECUTE ON FUNCTION authz.authz_check(authz.entity_uid, authz.entity_uid, authz.entity_uid, jsonb, jsonb, text) FROM regress_authz_user;
+DROP ROLE regress_authz_user;
+-- Cancel and statement_timeout end a long evaluation.
+INSERT INTO authz.policies (policy_id, policy)
+	SELECT 'slow', 'permit (principal, action == Action::"slow", resource) when { ' ||
+		string_agg('context.big.containsAll(context.big)', ' && ') || ' };' FROM generate_series(1, 9000);
+SET statement_timeout = '50ms';
+SELECT authz.authz_check('User::"x"', 'Action::"slow"', 'Document::"a"', jsonb_build_object('big', (SELECT jsonb_agg(i) FROM generate_series(1, 1000) i)));
+RESET statement_timeout;
+DELETE FROM authz.policies;
+DELETE FROM authz.entities;
