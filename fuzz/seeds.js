@@ -34,11 +34,19 @@ function text(value, raw) {
 }
 
 for (const file of files) {
+	let defaults = {};
 	for (const line of fs.readFileSync(file, 'utf8').split('\n')) {
 		if (line.trim() === '') {
 			continue;
 		}
-		const test = JSON.parse(line);
+		const test = { ...defaults, ...JSON.parse(line) };
+		if (test.defaults) {
+			defaults = test.defaults;
+			continue;
+		}
+		if (test.expr !== undefined) {
+			test.policies = `permit(principal, action, resource) when { ${test.expr} };`;
+		}
 		const policies = text(undefined, test.policies);
 		const entities = text(test.entities, test.entities_text);
 		const request = text(test.request, test.request_text);

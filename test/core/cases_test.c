@@ -77,32 +77,6 @@ as_expected(json_t *expect, json_t *answer)
 	return true;
 }
 
-/* Spell out the shorthands: what the file's defaults say, and "expr". */
-static void
-complete(json_t *test, json_t *defaults)
-{
-	static const char head[] = "permit(principal, action, resource) when { ";
-	static const char tail[] = " };";
-	json_t	   *expr = json_object_get(test, "expr");
-
-	json_object_update_missing(test, defaults);
-	if (json_is_string(expr))
-	{
-		size_t		len = json_string_length(expr);
-		char	   *text = malloc(sizeof(head) + len + sizeof(tail));
-
-		if (text == NULL)
-			abort();
-		memcpy(text, head, sizeof(head) - 1);
-		memcpy(text + sizeof(head) - 1, json_string_value(expr), len);
-		memcpy(text + sizeof(head) - 1 + len, tail, sizeof(tail) - 1);
-		json_object_set_new(test, "policies",
-							json_stringn(text, sizeof(head) + sizeof(tail) - 2 + len));
-		json_object_del(test, "expr");
-		free(text);
-	}
-}
-
 static void
 run_file(const char *path)
 {
@@ -145,7 +119,7 @@ run_file(const char *path)
 			json_decref(test);
 			continue;
 		}
-		complete(test, defaults);
+		complete_case(test, defaults);
 		answer = run_case(test);
 		if (as_expected(json_object_get(test, "expect"), answer))
 			passed++;

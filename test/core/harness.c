@@ -567,6 +567,31 @@ run_in_arena(Run *run, const char *policies_text, size_t policies_len,
 	decide(run, policies, n, entities, &request, policies_len);
 }
 
+void
+complete_case(json_t *test, json_t *defaults)
+{
+	static const char head[] = "permit(principal, action, resource) when { ";
+	static const char tail[] = " };";
+	json_t	   *expr = json_object_get(test, "expr");
+
+	json_object_update_missing(test, defaults);
+	if (json_is_string(expr))
+	{
+		size_t		len = json_string_length(expr);
+		char	   *text = malloc(sizeof(head) + len + sizeof(tail));
+
+		if (text == NULL)
+			abort();
+		memcpy(text, head, sizeof(head) - 1);
+		memcpy(text + sizeof(head) - 1, json_string_value(expr), len);
+		memcpy(text + sizeof(head) - 1 + len, tail, sizeof(tail) - 1);
+		json_object_set_new(test, "policies",
+							json_stringn(text, sizeof(head) + sizeof(tail) - 2 + len));
+		json_object_del(test, "expr");
+		free(text);
+	}
+}
+
 json_t *
 run_case(json_t *input)
 {

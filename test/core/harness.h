@@ -65,6 +65,12 @@ extern bool host_close(Host *host);
 extern const char *code_name(CedarCode code);
 
 /*
+ * Spell out the shorthands of a line of cases/<name>.jsonl: members that the
+ * file's line of defaults has, and "expr", the condition of the one policy.
+ */
+extern void complete_case(json_t *test, json_t *defaults);
+
+/*
  * Put one case through the library.  input has policies (text), entities or
  * entities_text, request or request_text; the answer is one of
  *	{"parses": false, "error": {...}}
