@@ -160,34 +160,40 @@ fold_case(char c)
 	return c >= 'A' && c <= 'Z' ? (char) (c + 'a' - 'A') : c;
 }
 
-/* Levenshtein's distance, letters of either case being close. */
+/*
+ * How many letters to change, add, leave out or swap with the next, doubled:
+ * a change of case alone counts half.
+ */
 static unsigned
 edit_distance(const char *a, size_t an, const char *b, size_t bn)
 {
-	unsigned	row[GUESS_MAX + 1];
+	unsigned	rows[3][GUESS_MAX + 1];
 
 	for (size_t j = 0; j <= bn; j++)
-		row[j] = (unsigned) j * 2;
+		rows[0][j] = (unsigned) j * 2;
 	for (size_t i = 1; i <= an; i++)
 	{
-		unsigned	diagonal = row[0];
+		unsigned   *row = rows[i % 3];
+		const unsigned *above = rows[(i - 1) % 3];
+		const unsigned *above2 = rows[(i + 1) % 3];
 
 		row[0] = (unsigned) i * 2;
 		for (size_t j = 1; j <= bn; j++)
 		{
-			unsigned	cost = a[i - 1] == b[j - 1] ? 0 :
-				fold_case(a[i - 1]) == fold_case(b[j - 1]) ? 1 : 2;
-			unsigned	best = diagonal + cost;
+			unsigned	best = above[j - 1] + (a[i - 1] == b[j - 1] ? 0 :
+											   fold_case(a[i - 1]) == fold_case(b[j - 1]) ? 1 : 2);
 
-			diagonal = row[j];
-			if (row[j] + 2 < best)
-				best = row[j] + 2;
+			if (above[j] + 2 < best)
+				best = above[j] + 2;
 			if (row[j - 1] + 2 < best)
 				best = row[j - 1] + 2;
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
+				above2[j - 2] + 2 < best)
+				best = above2[j - 2] + 2;
 			row[j] = best;
 		}
 	}
-	return row[bn];
+	return rows[an % 3][bn];
 }
 
 void

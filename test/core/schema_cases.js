@@ -136,9 +136,10 @@ function resolve(schema) {
 				return { type: 'Entity', name: type.name };
 			case 'Extension':
 				return { type: 'Extension', name: type.name };
-			case 'EntityOrCommon':
-				throw new Error('the reference left a name open');
 			default: {
+				if (type.name !== undefined) { // a common type may be named EntityOrCommon
+					throw new Error('the reference left a name open');
+				}
 				const common = commons.get(type.type);
 				if (common !== undefined) {
 					return convert(common);
@@ -237,7 +238,7 @@ function expectation(test) {
 			return null;
 		}
 		if (again.type !== 'success') {
-			expect.text_json = null; // what it prints does not parse
+			expect.text_json = null; // what it prints is no schema
 		} else if (!same(again.json, expect.json)) {
 			expect.text_json = again.json;
 		}
@@ -352,7 +353,7 @@ function readCases(file) {
 function fill(file) {
 	const lines = readCases(file).map(({ name, test }) => {
 		const expect = expectation(test);
-		if (expect === null || expect.text_json === null) {
+		if (expect === null) {
 			throw new Error(`${name}: the reference has no answer`);
 		}
 		for (const key of ['code', 'offset', 'length', 'message', 'hint']) {

@@ -47,7 +47,7 @@ function makeModel(r) {
 	// names tell their namespace, mostly, so that few hide each other
 	const mark = (i, name) => (i === 0 || r.chance(4) ? name : `${name}${i}`);
 	const names = (i, from, odd, n) => [...new Set(r.times(n, () =>
-		(r.chance(2) ? r.pick(odd) : r.chance(3) ? r.pick(BUILTINS) : mark(i, r.pick(from)))))];
+		(r.chance(2) ? r.pick(odd) : r.chance(2) ? r.pick(BUILTINS) : mark(i, r.pick(from)))))];
 	const model = { declared: { entity: [], common: [], action: [] }, namespaces: [] };
 	chosen.forEach((ns, i) => {
 		const n = {
@@ -110,7 +110,7 @@ function makeType(r, model, here, depth, order) {
 			return { kind: 'Common', name };
 		}
 	}
-	if (roll < 61) {
+	if (roll < 61 && r.chance(40)) {
 		return { kind: 'Either', name: wildName(r) };
 	}
 	if (roll < 75) {
@@ -393,7 +393,7 @@ const TOKENS = ['entity', 'action', 'type', 'namespace', 'in', 'appliesTo', 'pri
 	'"x"', 'X', 'Long', '__cedar::Long', '"', '\\', '1', '//', '==', '?x', '$', '\u3000', '>=', '"\\x80"', '"\\\n"', '\u0001'];
 
 function damageText(r, text) {
-	const tokens = text.match(/"(?:\\.|[^"\\])*"|\w+|::|\s+|[^]/g) || [];
+	const tokens = text.match(/"(?:\\.|[^"\\])*"|\w+|::|\s+|[^]/gu) || [];
 	for (let n = 1 + r.below(2); n > 0; n--) {
 		const at = r.below(tokens.length + 1);
 		switch (r.below(4)) {
