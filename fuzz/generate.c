@@ -49,14 +49,16 @@ static const char *const strings[] = {
 	"a", "", "b", "ab", "aab", "ba*b", "\303\251a\303\251", "1.5", "10.0.0.1", "2024-02-29", "1h"
 };
 static const char *const longs[] = {
-	"0", "1", "2", "3", "7", "1000", "9223372036854775807", "86400000"
+	"0", "1", "2", "3", "7", "1000", "9223372036854775807", "86400000", "-9223372036854775808"
 };
 
 /* not -0, which JSON has as another kind of number */
 static const char *const json_longs[] = {
 	"0", "1", "-1", "2", "3", "7", "9223372036854775807", "-9223372036854775808"
 };
-static const char *const patterns[] = {"", "a", "b", "*", "\\*", "\303\251", "ab", "**"};
+static const char *const patterns[] = {
+	"", "a", "b", "*", "\\*", "\303\251", "ab", "**", "a*a", "*b", "a*"
+};
 static const char *const decimals[] = {
 	"0.0", "1.5", "-1.5", "922337203685477.5807", "-922337203685477.5808", "1.50", "1.23456", "x"
 };
@@ -177,6 +179,33 @@ elements(Gen *g, int depth)
 		expr(g, pick(g, 8) == 7 ? (Want) pick(g, WANT_COUNT) : want, depth + 1);
 	}
 	put(g, "]");
+}
+
+/* What stands to the right of `in`. */
+static void
+container(Gen *g, int depth)
+{
+	unsigned	n;
+
+	switch (pick(g, 4))
+	{
+		case 0:
+			expr(g, WANT_ENTITY, depth + 1);
+			break;
+		case 1:
+			expr(g, WANT_SET, depth + 1);
+			break;
+		default:
+			n = pick(g, 4);
+			put(g, "[");
+			for (unsigned i = 0; i < n; i++)
+			{
+				put(g, i > 0 ? ", " : "");
+				expr(g, WANT_ENTITY, depth + 1);
+			}
+			put(g, "]");
+			break;
+	}
 }
 
 static void
@@ -303,7 +332,11 @@ bool_expr(Gen *g, int depth)
 			break;
 		case 7:
 		case 8:
-			infix(g, WANT_ENTITY, " in ", pick(g, 2) ? WANT_SET : WANT_ENTITY, depth);
+			put(g, "(");
+			expr(g, WANT_ENTITY, depth + 1);
+			put(g, " in ");
+			container(g, depth);
+			put(g, ")");
 			break;
 		case 9:
 			method(g, WANT_SET, "contains", (int) pick(g, WANT_COUNT), depth);
@@ -341,7 +374,7 @@ bool_expr(Gen *g, int depth)
 			if (pick(g, 2))
 			{
 				put(g, " in ");
-				expr(g, pick(g, 2) ? WANT_SET : WANT_ENTITY, depth + 1);
+				container(g, depth);
 			}
 			put(g, ")");
 			break;
@@ -378,7 +411,16 @@ long_expr(Gen *g, int depth)
 	{
 		case 0:
 			put(g, pick(g, 4) == 3 ? "-" : "");
-			put(g, PICK(g, longs));
+			if (pick(g, 2))
+			{
+				/* one that a large set may hold */
+				char		number[24];
+
+				snprintf(number, sizeof(number), "%u", pick(g, 160));
+				put(g, number);
+			}
+			else
+				put(g, PICK(g, longs));
 			break;
 		case 1:
 		case 2:
