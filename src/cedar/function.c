@@ -49,9 +49,8 @@ cedar_fn_lookup(const char *name, size_t len)
 	return -1;
 }
 
-/* What each function wants of its arguments. */
-static CedarKind
-argument_kind(CedarFn fn, uint32_t i)
+CedarKind
+cedar_fn_argument_kind(CedarFn fn, uint32_t i)
 {
 	switch (fn)
 	{
@@ -87,6 +86,43 @@ argument_kind(CedarFn fn, uint32_t i)
 	return CEDAR_STRING;
 }
 
+CedarKind
+cedar_fn_result_kind(CedarFn fn)
+{
+	switch (fn)
+	{
+		case CEDAR_FN_DECIMAL:
+			return CEDAR_DECIMAL;
+		case CEDAR_FN_IP:
+			return CEDAR_IPADDR;
+		case CEDAR_FN_DATETIME:
+		case CEDAR_FN_OFFSET:
+		case CEDAR_FN_TO_DATE:
+			return CEDAR_DATETIME;
+		case CEDAR_FN_DURATION:
+		case CEDAR_FN_DURATION_SINCE:
+		case CEDAR_FN_TO_TIME:
+			return CEDAR_DURATION;
+		case CEDAR_FN_TO_MILLISECONDS:
+		case CEDAR_FN_TO_SECONDS:
+		case CEDAR_FN_TO_MINUTES:
+		case CEDAR_FN_TO_HOURS:
+		case CEDAR_FN_TO_DAYS:
+			return CEDAR_LONG;
+		case CEDAR_FN_LESS_THAN:
+		case CEDAR_FN_LESS_THAN_OR_EQUAL:
+		case CEDAR_FN_GREATER_THAN:
+		case CEDAR_FN_GREATER_THAN_OR_EQUAL:
+		case CEDAR_FN_IS_IPV4:
+		case CEDAR_FN_IS_IPV6:
+		case CEDAR_FN_IS_LOOPBACK:
+		case CEDAR_FN_IS_MULTICAST:
+		case CEDAR_FN_IS_IN_RANGE:
+			return CEDAR_BOOL;
+	}
+	return CEDAR_BOOL;
+}
+
 static CedarCode
 refuse(CedarError *err, CedarFn fn, const CedarStr *arg, const char *why)
 {
@@ -116,7 +152,7 @@ cedar_fn_call(CedarArena *arena, CedarFn fn, const CedarValue *args, uint32_t n,
 						  cedar_functions[fn].arity == 1 ? "" : "s", (unsigned) n);
 	for (uint32_t k = 0; k < n; k++)
 	{
-		CedarKind	want = argument_kind(fn, k);
+		CedarKind	want = cedar_fn_argument_kind(fn, k);
 
 		if (args[k].kind != want)
 		{

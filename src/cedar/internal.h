@@ -296,6 +296,10 @@ extern const CedarFnInfo cedar_functions[CEDAR_FN_COUNT];
 /* -1 when there is no such function. */
 extern int	cedar_fn_lookup(const char *name, size_t len);
 
+/* What a function takes as its i-th argument, and what it gives. */
+extern CedarKind cedar_fn_argument_kind(CedarFn fn, uint32_t i);
+extern CedarKind cedar_fn_result_kind(CedarFn fn);
+
 /* Apply; CEDAR_EVAL_* on a refusal, err filled without a position. */
 extern CedarCode cedar_fn_call(CedarArena *arena, CedarFn fn,
 							   const CedarValue *args, uint32_t n,
@@ -449,6 +453,8 @@ typedef struct CedarAstScope
 {
 	uint8_t		op;
 	bool		slot;			/* the uid is the variable's slot */
+	uint32_t	offset;			/* bytes in the policy text */
+	uint32_t	length;
 	const CedarStr *type;
 	uint32_t	n;
 	const CedarUid **uids;

@@ -1305,7 +1305,9 @@ parse_policy(Parser *p, CedarAstPolicy *pol)
 	TRY(expect(p, TOK_LPAREN, "\"(\""));
 	for (int i = 0; i < 3; i++)
 	{
+		pol->scope[i].offset = (uint32_t) p->lx.start;
 		TRY(parse_scope(p, (CedarVar) i, &pol->scope[i]));
+		pol->scope[i].length = (uint32_t) (p->lx.prev_end - pol->scope[i].offset);
 		pol->template = pol->template || pol->scope[i].slot;
 		if (i < 2)
 		{
