@@ -22,7 +22,7 @@ typedef struct Parser
 	CedarBuf	path;			/* of the name that is being read */
 } Parser;
 
-/* A growing array. */
+/* A growing array; push gives a zeroed element, NULL when out of memory. */
 typedef struct Vec
 {
 	void	   *data;
@@ -45,6 +45,7 @@ static CedarCode parse_attrs(Parser *p, const DeclType **out);
 static void *
 push(Parser *p, Vec *v, size_t size)
 {
+	cedar_arena_check_interrupt(p->arena);
 	if (!cedar_grow(p->arena, &v->data, &v->cap, v->n + 1, size))
 		return NULL;
 	return memset((char *) v->data + (size_t) v->n++ * size, 0, size);

@@ -1,8 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * schema_test.c
- *	  Schemas: the cases of schema_cases/<name>.jsonl, the forms of errors,
- *	  limits, and every failure of the host.
+ *	  Runs the cases of schema_cases/<name>.jsonl, one JSON object a line.
  *
  * A case has "schema" (a text), perhaps "format" ("cedar", "json"; else what
  * the text looks like) and "expect", which the reference filled in:
@@ -28,22 +27,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "harness.h"
 #include "schema.h"
-
-static long passed;
-static long failed;
-
-#define CHECK(cond) \
-	do { \
-		if (cond) \
-			passed++; \
-		else \
-		{ \
-			failed++; \
-			printf("%s:%d: %s\n", __FILE__, __LINE__, #cond); \
-		} \
-	} while (0)
+#include "unit.h"
 
 /* ---------------------------------------------------------------- answers */
 
@@ -462,14 +447,10 @@ run_file(const char *path)
 	size_t		cap = 0;
 	ssize_t		len;
 	long		number = 0;
-	long		before = passed + failed;
 
+	CHECKF(f != NULL, "%s cannot be opened", path);
 	if (f == NULL)
-	{
-		printf("%s: cannot be opened\n", path);
-		failed++;
 		return;
-	}
 	while ((len = getline(&line, &cap, f)) > 0)
 	{
 		json_error_t jerr;
@@ -480,29 +461,26 @@ run_file(const char *path)
 		number++;
 		if (!json_is_object(test))
 		{
-			printf("%s:%ld: not a JSON object: %s\n", path, number, test ? "" : jerr.text);
-			failed++;
+			CHECKF(false, "%s:%ld: not a JSON object: %s", path, number, test ? "" : jerr.text);
 			json_decref(test);
 			continue;
 		}
 		answer = run_schema(test);
 		if (as_expected(json_object_get(test, "expect"), answer))
-			passed++;
+			CHECK(true);
 		else
 		{
-			failed++;
-			printf("%s:%ld:\n  case: ", path, number);
-			json_dumpf(test, stdout, JSON_COMPACT);
-			printf("\n  answer: ");
-			json_dumpf(answer, stdout, JSON_COMPACT);
-			printf("\n");
+			char	   *said = json_dumps(answer, JSON_COMPACT);
+
+			CHECKF(false, "%s:%ld:\n  case: %s  answer: %s", path, number, line, said);
+			free(said);
 		}
 		json_decref(answer);
 		json_decref(test);
 	}
 	free(line);
 	fclose(f);
-	printf("%s: %ld cases\n", path, passed + failed - before);
+	printf("%s: %ld cases\n", path, number);
 }
 
 static void
@@ -516,8 +494,7 @@ run_cases(int n, char **paths)
 		return;
 	if (glob("schema_cases/*.jsonl", 0, NULL, &files) != 0)
 	{
-		printf("no schema_cases/*.jsonl in the current folder\n");
-		failed++;
+		CHECKF(false, "no schema_cases/*.jsonl in the current folder");
 		return;
 	}
 	for (size_t i = 0; i < files.gl_pathc; i++)
@@ -531,6 +508,5 @@ main(int argc, char **argv)
 	if (argc == 2 && strcmp(argv[1], "--answer") == 0)
 		return answer_lines();
 	run_cases(argc - 1, argv + 1);
-	printf("%ld passed, %ld failed\n", passed, failed);
-	return failed == 0 && passed > 0 ? 0 : 1;
+	return checks_end();
 }
