@@ -157,8 +157,6 @@ check_times(const Claims *c, const JoseExpectations *want, int64_t now)
 	}
 	if (want->max_age > 0)
 	{
-		if (!t->has_iat)
-			return missing(c, "iat");
 		if (t->iat - want->leeway > now)
 		{
 			jose_fail(c->err, JOSE_ERR_NOT_YET_VALID, "token was issued in the future");
@@ -183,6 +181,8 @@ check_claims(Claims *c, const JoseExpectations *want, int64_t now)
 		if (claim == NULL || claim->type == JOSE_JSON_NULL)
 			return missing(c, want->required[i]);
 	}
+	if (want->max_age > 0 && !c->times.has_iat)
+		return missing(c, "iat");
 	TRY(check_string(c, "iss", c->iss, want->issuer, JOSE_ERR_ISSUER));
 	TRY(check_audience(c, want));
 	TRY(check_string(c, "sub", c->sub, want->subject, JOSE_ERR_SUBJECT));

@@ -614,28 +614,37 @@ read_use(const Source *s, bool *restricted, bool *may_sign, bool *may_verify)
 	return JOSE_OK;
 }
 
-/* The algorithm, from the JWK and the caller; the two, `kty` and `crv` agree. */
+static const char *const kty_names[] = {
+	[JOSE_KTY_OCT] = "oct", [JOSE_KTY_RSA] = "RSA", [JOSE_KTY_EC] = "EC", [JOSE_KTY_OKP] = "OKP"
+};
+
 static JoseCode
-read_alg(Source *s, JoseAlg wanted)
+read_type(const Source *s, JoseKeyType *type)
 {
-	static const char *const names[] = {
-		[JOSE_KTY_OCT] = "oct", [JOSE_KTY_RSA] = "RSA", [JOSE_KTY_EC] = "EC", [JOSE_KTY_OKP] = "OKP"
-	};
 	JoseQuote	quote;
-	const JoseJson *kty,
-			   *crv,
-			   *alg;
-	int			type = JOSE_KTY_OCT;
-	JoseAlg		of_curve = JOSE_ALG_UNSPECIFIED;
+	const JoseJson *kty;
 
 	TRY(get_string(s, "kty", &kty));
 	if (kty == NULL)
 		return jose_fail(s->err, JOSE_ERR_KEY_MALFORMED, "JWK is malformed: \"kty\" is missing");
-	while (type <= JOSE_KTY_OKP && !jose_json_is(kty, names[type]))
-		type++;
-	if (type > JOSE_KTY_OKP)
-		return jose_fail(s->err, JOSE_ERR_KEY_UNSUPPORTED, "key type \"%s\" is not supported",
-						 jose_quote(&quote, kty->text, kty->len));
+	for (int i = JOSE_KTY_OCT; i <= JOSE_KTY_OKP; i++)
+		if (jose_json_is(kty, kty_names[i]))
+		{
+			*type = (JoseKeyType) i;
+			return JOSE_OK;
+		}
+	return jose_fail(s->err, JOSE_ERR_KEY_UNSUPPORTED, "key type \"%s\" is not supported",
+					 jose_quote(&quote, kty->text, kty->len));
+}
+
+/* The algorithm, from the JWK and the caller; the two, `kty` and `crv` agree. */
+static JoseCode
+read_alg(Source *s, JoseKeyType type, JoseAlg wanted)
+{
+	JoseQuote	quote;
+	const JoseJson *crv,
+			   *alg;
+	JoseAlg		of_curve = JOSE_ALG_UNSPECIFIED;
 
 	if (type == JOSE_KTY_EC || type == JOSE_KTY_OKP)
 	{
@@ -643,7 +652,7 @@ read_alg(Source *s, JoseAlg wanted)
 		if (crv == NULL)
 			return jose_fail(s->err, JOSE_ERR_KEY_MALFORMED, "JWK is malformed: \"crv\" is missing");
 		for (int i = JOSE_ES256; i <= JOSE_EDDSA; i++)
-			if ((int) jose_alg_info((JoseAlg) i)->kty == type &&
+			if (jose_alg_info((JoseAlg) i)->kty == type &&
 				jose_json_is(crv, jose_alg_info((JoseAlg) i)->crv))
 				of_curve = (JoseAlg) i;
 		if (of_curve == JOSE_ALG_UNSPECIFIED)
@@ -668,10 +677,10 @@ read_alg(Source *s, JoseAlg wanted)
 	if (s->alg == JOSE_ALG_UNSPECIFIED)
 	{
 		jose_fail(s->err, JOSE_ERR_KEY_MALFORMED, "JWK is malformed: \"alg\" is missing");
-		return jose_detail(s->err, "A key of type %s can be for several algorithms.", names[type]);
+		return jose_detail(s->err, "A key of type %s can be for several algorithms.", kty_names[type]);
 	}
 	s->info = jose_alg_info(s->alg);
-	if ((int) s->info->kty != type || (of_curve != JOSE_ALG_UNSPECIFIED && of_curve != s->alg))
+	if (s->info->kty != type || (of_curve != JOSE_ALG_UNSPECIFIED && of_curve != s->alg))
 		return jose_fail(s->err, JOSE_ERR_KEY_MISMATCH, "%s does not go with this type of key or curve",
 						 s->info->name);
 	return JOSE_OK;
@@ -681,19 +690,21 @@ static JoseCode
 read_jwk(Source *s, JoseAlg wanted, JoseKey **out)
 {
 	JoseKey    *key = NULL;
+	JoseKeyType type = JOSE_KTY_OCT;
 	const JoseJson *kid;
 	bool		restricted,
 				may_sign,
 				may_verify;
 	JoseCode	code = JOSE_OK;
 
-	TRY(read_alg(s, wanted));
-	s->is_private = s->info->kty == JOSE_KTY_OCT || jose_json_get(s->object, "d") != NULL;
+	TRY(read_type(s, &type));
+	s->is_private = type == JOSE_KTY_OCT || jose_json_get(s->object, "d") != NULL;
+	TRY(read_use(s, &restricted, &may_sign, &may_verify));
+	TRY(read_alg(s, type, wanted));
 	if (!s->is_private && s->info->kty == JOSE_KTY_RSA)
 		for (int i = RSA_P; i < RSA_PARTS; i++)
 			if (jose_json_get(s->object, rsa_names[i].jwk) != NULL)
 				return jose_fail(s->err, JOSE_ERR_KEY_MALFORMED, "JWK is malformed: \"d\" is missing");
-	TRY(read_use(s, &restricted, &may_sign, &may_verify));
 	TRY(get_string(s, "kid", &kid));
 	if (kid != NULL && (kid->len == 0 || kid->len > JOSE_MAX_KID_BYTES))
 		return jose_fail(s->err, JOSE_ERR_KEY_MALFORMED,
@@ -845,23 +856,6 @@ _Static_assert(JOSE_MAX_SECRET_BYTES <= MAX_RSA_BYTES, "a secret fits into a par
 /* Characters of a part, encoded. */
 #define MAX_PART_TEXT (JOSE_BASE64URL_LEN(MAX_RSA_BYTES))
 
-static const char *
-kty_name(JoseKeyType kty)
-{
-	switch (kty)
-	{
-		case JOSE_KTY_OCT:
-			return "oct";
-		case JOSE_KTY_RSA:
-			return "RSA";
-		case JOSE_KTY_EC:
-			return "EC";
-		case JOSE_KTY_OKP:
-			return "OKP";
-	}
-	return NULL;
-}
-
 /* A comma where it is not the first, the name, the colon. */
 static void
 out_name(JoseOut *out, const char *name)
@@ -897,7 +891,7 @@ out_jwk(JoseOut *out, const JoseKey *key, const Parts *parts, JosePart part)
 {
 	out->len = 0;
 	jose_out_str(out, "{");
-	out_member(out, "kty", kty_name(key->info->kty));
+	out_member(out, "kty", kty_names[key->info->kty]);
 	if (key->info->crv != NULL)
 		out_member(out, "crv", key->info->crv);
 	out_member(out, "alg", key->info->name);
@@ -981,7 +975,7 @@ jose_jwk_thumbprint(const JoseKey *key, char thumbprint[JOSE_THUMBPRINT_SIZE], J
 			case JOSE_KTY_EC:
 			case JOSE_KTY_OKP:
 				out_member(&out, "crv", key->info->crv);
-				out_member(&out, "kty", kty_name(key->info->kty));
+				out_member(&out, "kty", kty_names[key->info->kty]);
 				for (int i = 0; i < parts.n; i++)
 					out_part(&out, &parts, i);
 				break;
