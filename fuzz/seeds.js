@@ -2,7 +2,8 @@
 //
 //   node seeds.js TARGET FOLDER FILE...
 //
-// FILE holds cases as JSON lines (test/core/cases, fuzz/seeds.jsonl).  For the
+// FILE holds cases as JSON lines (test/core/cases, fuzz/seeds.jsonl; for the
+// targets of schemas test/core/schema_cases).  For the
 // target "image" the policies' texts are written, to be compiled by
 // image_seeds.  Inputs are named by a hash of their bytes.
 'use strict';
@@ -64,6 +65,12 @@ for (const file of files) {
 			case 'authorize':
 				write(Buffer.concat([Buffer.from('T'), policies, END,
 					entities.length ? entities : Buffer.from('[]'), END, request, END]));
+				break;
+			case 'schema_text':
+			case 'schema_json':
+				if (test.format === (target === 'schema_json' ? 'json' : 'cedar')) {
+					write(text(undefined, test.schema));
+				}
 				break;
 			default:
 				throw new Error(`unknown target ${target}`);

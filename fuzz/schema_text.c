@@ -1,0 +1,14 @@
+/*-------------------------------------------------------------------------
+ *
+ * schema_text.c
+ *	  Fuzz target: the Cedar schema syntax.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "schema_check.h"
+
+void
+fuzz_one(CedarArena *arena, const uint8_t *data, size_t size)
+{
+	schema_check(arena, fuzz_copy(data, size), size, CEDAR_SCHEMA_CEDAR);
+}
