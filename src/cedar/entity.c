@@ -135,6 +135,28 @@ read_extension(CedarArena *arena, const CedarJson *j, const CedarStr *name,
 	return CEDAR_OK;
 }
 
+static CedarCode
+refuse_number(const CedarJson *j, CedarError *err)
+{
+	cedar_fail_at(err, CEDAR_ERR_ENTITY, j->offset, j->length,
+				  "a number must be a 64-bit integer");
+	return cedar_hint(err, "Write a decimal as {\"__extn\": {\"fn\": \"decimal\", \"arg\": \"1.5\"}}.");
+}
+
+/* The reference refuses such numbers even where an escape ignores them. */
+static CedarCode
+refuse_numbers(CedarArena *arena, const CedarJson *j, CedarError *err)
+{
+	cedar_arena_check_interrupt(arena);
+	if (j->type == CEDAR_JSON_NUMBER)
+		return refuse_number(j, err);
+	for (uint32_t i = 0; j->type == CEDAR_JSON_ARRAY && i < j->n; i++)
+		TRY(refuse_numbers(arena, &j->u.elems[i], err));
+	for (uint32_t i = 0; j->type == CEDAR_JSON_OBJECT && i < j->n; i++)
+		TRY(refuse_numbers(arena, &j->u.members[i].value, err));
+	return CEDAR_OK;
+}
+
 /* Depth is bounded by the JSON reader's. */
 static CedarCode
 read_value(CedarArena *arena, const CedarJson *j, CedarValue *v, CedarError *err)
@@ -165,9 +187,7 @@ read_value(CedarArena *arena, const CedarJson *j, CedarValue *v, CedarError *err
 						  "null is not a Cedar value");
 			return cedar_hint(err, "Leave an attribute that has no value out.");
 		case CEDAR_JSON_NUMBER:
-			cedar_fail_at(err, CEDAR_ERR_ENTITY, j->offset, j->length,
-						  "a number must be a 64-bit integer");
-			return cedar_hint(err, "Write a decimal as {\"__extn\": {\"fn\": \"decimal\", \"arg\": \"1.5\"}}.");
+			return refuse_number(j, err);
 		case CEDAR_JSON_ARRAY:
 			TRY(read_values(arena, j, &values, err));
 			set = cedar_set_make(arena, values, j->n);
@@ -180,6 +200,8 @@ read_value(CedarArena *arena, const CedarJson *j, CedarValue *v, CedarError *err
 	}
 	if ((inner = sole_member(j, "__entity")) != NULL && type_and_id(inner, &type, &id))
 	{
+		if (inner->n > 2)
+			TRY(refuse_numbers(arena, inner, err));
 		TRY(make_uid(arena, inner, type, id, &uid, err));
 		*v = cedar_value_uid(uid);
 		return CEDAR_OK;
@@ -192,6 +214,8 @@ read_value(CedarArena *arena, const CedarJson *j, CedarValue *v, CedarError *err
 
 		if (fn != NULL && fn->type == CEDAR_JSON_STRING)
 		{
+			if (inner->n > 2)
+				TRY(refuse_numbers(arena, inner, err));
 			if (arg != NULL)
 				return read_extension(arena, inner, fn->u.str, arg, false, v, err);
 			if (args != NULL && args->type == CEDAR_JSON_ARRAY)

@@ -404,6 +404,7 @@ help_contains(const CedarType *actual)
 static const char *
 help_single(const CedarType *actual)
 {
+	(void) actual;
 	return "Test for a single element with contains.";
 }
 
@@ -416,6 +417,7 @@ help_like(const CedarType *actual)
 static const char *
 help_is(const CedarType *actual)
 {
+	(void) actual;
 	return "Only entities have a type that can be tested.";
 }
 
