@@ -6,7 +6,12 @@
  *	  either, and resolved for the validator.
  *
  * A CedarSchema and everything it points to lie in the arena it was made in
- * and do not change once made.  Lists are in ascending byte order of names.
+ * and do not change once made.  Lists are in ascending byte order of names,
+ * each name once.
+ *
+ * Equal types of one schema are one object.  Written out, a type may be large
+ * beyond measure (common types of common types); it is nested at most
+ * CEDAR_MAX_DEPTH deep.
  *
  *-------------------------------------------------------------------------
  */
@@ -67,13 +72,13 @@ extern const CedarAttrType *cedar_type_attr(const CedarType *record, const Cedar
 typedef struct CedarEntityType
 {
 	const CedarStr *name;		/* fully qualified */
-	const CedarType *shape;		/* a record; empty for an enumeration */
+	const CedarType *shape;		/* a closed record; empty for an enumeration */
 	const CedarType *tags;		/* NULL: none may exist */
 	bool		is_enum;
 	uint32_t	n_ids;			/* of an enumeration, at least one */
 	const CedarStr **ids;
-	uint32_t	n_ancestors;	/* types it may be `in`, transitively; not itself
-								 * unless it says so */
+	uint32_t	n_ancestors;	/* types it may be `in`, transitively; itself when
+								 * it is in a cycle */
 	const CedarStr **ancestors;
 } CedarEntityType;
 
@@ -82,11 +87,11 @@ typedef struct CedarActionType
 	const CedarUid *uid;
 	uint32_t	n_ancestors;	/* action groups, transitively */
 	const CedarUid **ancestors;
-	uint32_t	n_principals;	/* both 0 for an action that applies to nothing */
+	uint32_t	n_principals;	/* either 0 for an action that applies to nothing */
 	const CedarStr **principals;
 	uint32_t	n_resources;
 	const CedarStr **resources;
-	const CedarType *context;	/* a record */
+	const CedarType *context;	/* a closed record */
 } CedarActionType;
 
 typedef struct CedarSchema
@@ -98,11 +103,13 @@ typedef struct CedarSchema
 } CedarSchema;
 
 /*
- * Read a schema.  A text whose first character that is not white space is `{`
- * is read as JSON when as_json is CEDAR_SCHEMA_AUTO.  CEDAR_ERR_SYNTAX or
- * CEDAR_ERR_JSON with the position when it does not parse; CEDAR_ERR_SCHEMA
- * when it is malformed: undeclared or duplicate names, cycles of common types
- * or of action groups, reserved names, unknown members.
+ * Read a schema of the reference's language (cedar-policy 4.13).  With
+ * CEDAR_SCHEMA_AUTO a text whose first character that is not white space is
+ * `{` is read as JSON.  CEDAR_ERR_SYNTAX or CEDAR_ERR_JSON with the position
+ * when it does not parse, CEDAR_ERR_DUPLICATE when a JSON object has a key
+ * twice, CEDAR_ERR_ENCODING; CEDAR_ERR_SCHEMA when it is malformed: undeclared
+ * or duplicate names, cycles of common types or of action groups, reserved
+ * names, unknown members; CEDAR_ERR_LIMIT.  Positions are bytes into the text.
  */
 typedef enum CedarSchemaFormat
 {
@@ -115,13 +122,21 @@ extern CedarCode cedar_schema_parse(CedarArena *arena, const char *text, size_t 
 									CedarSchemaFormat format,
 									const CedarSchema **schema, CedarError *err);
 
-/* The schema as JSON, as the reference's schemaToJson writes it. */
+/*
+ * The schema as JSON, as the reference's schemaToJson writes it.  Fails as
+ * cedar_schema_parse does.
+ */
 extern CedarCode cedar_schema_to_json(CedarArena *arena, const char *text, size_t len,
 									  CedarSchemaFormat format,
 									  const char **json, size_t *json_len,
 									  CedarError *err);
 
-/* The schema in the Cedar schema syntax. */
+/*
+ * The schema in the Cedar schema syntax.  Fails as cedar_schema_parse does, and
+ * with CEDAR_ERR_SCHEMA where the syntax cannot say what the JSON says: a shape
+ * that is a common type, in a namespace a common type and an entity type of one
+ * name.  The text may be of no bytes.
+ */
 extern CedarCode cedar_schema_to_text(CedarArena *arena, const char *text, size_t len,
 									  CedarSchemaFormat format,
 									  const char **out, size_t *out_len,

@@ -47,6 +47,8 @@ typedef struct Interned
 	uint32_t	depth;
 } Interned;
 
+CEDAR_STATIC_ASSERT(offsetof(Interned, type) == 0, "a type is where its Interned is");
+
 /* From a string, by open addressing; never full. */
 typedef struct NameMap
 {

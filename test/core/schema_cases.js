@@ -2,11 +2,14 @@
 //
 //   node schema_cases.js fill FILE...            fill in what the reference says
 //   node schema_cases.js files DRIVER FILE...    compare the cases of files
-//   node schema_cases.js corpus DRIVER FOLDER    compare all *.cedarschema below
+//   node schema_cases.js corpus DRIVER [PATH]    compare all *.cedarschema below a
+//                                                folder, or in an archive
 //   node schema_cases.js random DRIVER N SEED    compare N schemas made up
 //
 // DRIVER is build/schema_test; CEDAR_WASM the folder of the npm package
-// @cedar-policy/cedar-wasm, where node does not find it by itself.  The last
+// @cedar-policy/cedar-wasm, where node does not find it by itself; PATH is
+// CEDAR_INTEGRATION_TESTS when it is not given, and where that is not set the
+// archive beside the repository (see test/conformance/cedar/run).  The last
 // line is `N passed, N failed, N skipped`; skipped are schemas on which the
 // reference itself gives up (it traps on deep nesting).
 //
@@ -16,8 +19,9 @@
 'use strict';
 
 const fs = require('fs');
+const os = require('os');
 const path = require('path');
-const { spawnSync } = require('child_process');
+const { execFileSync, spawnSync } = require('child_process');
 const generate = require('./schema_generate.js');
 
 const SHOWN = 10; // differences printed in full
@@ -376,7 +380,29 @@ function schemasBelow(folder) {
 		.map((entry) => path.join(entry.parentPath || entry.path, entry.name)).sort();
 }
 
-function corpus(driver, folder) {
+const ARCHIVE = '../../../shared/conformance/cedar/cedar-integration-tests.tar.gz';
+
+function corpus(driver, where) {
+	const source = where || process.env.CEDAR_INTEGRATION_TESTS || path.join(__dirname, ARCHIVE);
+	if (!fs.existsSync(source)) {
+		console.log(`skipped: nothing at ${source} (set CEDAR_INTEGRATION_TESTS)`);
+		console.log('0 passed, 0 failed, 1 skipped');
+		return;
+	}
+	if (fs.statSync(source).isDirectory()) {
+		compareFolder(driver, source);
+		return;
+	}
+	const temp = fs.mkdtempSync(path.join(os.tmpdir(), 'schema_cases'));
+	try {
+		execFileSync('tar', ['-xzf', source, '-C', temp, '--no-same-owner']);
+		compareFolder(driver, temp);
+	} finally {
+		fs.rmSync(temp, { recursive: true });
+	}
+}
+
+function compareFolder(driver, folder) {
 	const tests = [];
 	for (const file of schemasBelow(folder)) {
 		const name = path.relative(folder, file);
