@@ -443,6 +443,8 @@ read_document(Reader *r)
 		skip_space(r);
 		if (r->pos >= r->len)
 			return bad(r, "unexpected end");
+		if (depth == 0 && r->text[r->pos] != '{')
+			return bad(r, "not an object");
 		switch (r->text[r->pos])
 		{
 			case '{':
@@ -486,8 +488,6 @@ read_document(Reader *r)
 			default:
 				return bad(r, "expected a value");
 		}
-		if (depth == 0)
-			return bad(r, "not an object");
 
 		/* close what ends here, until something begins or the text is over */
 		for (;;)
