@@ -93,12 +93,18 @@ is_cedar(const char *s, size_t len)
 }
 
 bool
-cedar_is_internal_ident(const char *s, size_t len)
+cedar_is_word(const char *s, size_t len)
 {
 	for (size_t i = 0; i < len; i++)
 		if (!is_ident_char(s[i], i == 0))
 			return false;
-	return len > 0 && (is_cedar(s, len) || cedar_is_name(s, len));
+	return len > 0;
+}
+
+bool
+cedar_is_internal_ident(const char *s, size_t len)
+{
+	return cedar_is_word(s, len) && (is_cedar(s, len) || cedar_is_name(s, len));
 }
 
 bool

@@ -165,6 +165,9 @@ extern void cedar_guess_try(CedarGuess *guess, const char *candidate, size_t len
 /* The error's code; err keeps the hint it has when there is no close name. */
 extern CedarCode cedar_guess_hint(const CedarGuess *guess, CedarError *err);
 
+/* Letters, digits and _, no digit first: an identifier or a reserved word. */
+extern bool cedar_is_word(const char *s, size_t len);
+
 /* Identifiers joined by `::`, where `__cedar` may be one, but no other reserved word. */
 extern bool cedar_is_internal_name(const char *s, size_t len);
 

@@ -179,16 +179,9 @@ read_notes(Reader *r, const CedarJson *j, DeclNotes *notes)
 	for (uint32_t i = 0; i < j->n; i++)
 	{
 		const CedarJsonMember *m = &j->u.members[i];
-		size_t		k = 0;
 
 		cedar_arena_check_interrupt(r->arena);
-		/* a reserved word will do */
-		while (k < m->key->len && (m->key->bytes[k] == '_' ||
-								   (m->key->bytes[k] >= 'a' && m->key->bytes[k] <= 'z') ||
-								   (m->key->bytes[k] >= 'A' && m->key->bytes[k] <= 'Z') ||
-								   (k > 0 && m->key->bytes[k] >= '0' && m->key->bytes[k] <= '9')))
-			k++;
-		if (k == 0 || k < m->key->len)
+		if (!cedar_is_word(m->key->bytes, m->key->len))
 			return cedar_fail_at(r->err, CEDAR_ERR_SCHEMA, m->key_offset, m->key_length,
 								 "\"%.*s\" cannot be the name of an annotation",
 								 CEDAR_EXCERPT(m->key->bytes, m->key->len));
