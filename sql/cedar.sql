@@ -8,6 +8,29 @@ AS 'MODULE_PATHNAME', 'authz_cedar_authorize';
 COMMENT ON FUNCTION authz.cedar_authorize(text, json, json, text) IS
 	'Decide a request by these policies and entities alone: {"decision", "diagnostics": {"reason", "errors"}}; policies are named policy0, policy1, ...';
 
+CREATE FUNCTION authz.cedar_validate(policies text, schema text, level integer DEFAULT NULL,
+	OUT policy_id text, OUT severity text, OUT code text, OUT message text, OUT help text,
+	OUT start_byte integer, OUT end_byte integer, OUT line integer, OUT col integer)
+RETURNS SETOF record
+LANGUAGE c IMMUTABLE PARALLEL SAFE CALLED ON NULL INPUT ROWS 10
+AS 'MODULE_PATHNAME', 'authz_cedar_validate';
+COMMENT ON FUNCTION authz.cedar_validate(text, text, integer) IS
+	'Check policies against a schema (Cedar syntax or JSON), one row a finding, none when all is well; with a level, also that no policy dereferences entities deeper';
+
+CREATE FUNCTION authz.cedar_schema_to_json(schema text)
+RETURNS json
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'authz_cedar_schema_to_json';
+COMMENT ON FUNCTION authz.cedar_schema_to_json(text) IS
+	'A schema, in either syntax, as JSON';
+
+CREATE FUNCTION authz.cedar_schema_to_text(schema text)
+RETURNS text
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'authz_cedar_schema_to_text';
+COMMENT ON FUNCTION authz.cedar_schema_to_text(text) IS
+	'A schema, in either syntax, in the Cedar schema syntax';
+
 CREATE FUNCTION authz.cedar_version()
 RETURNS text
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE

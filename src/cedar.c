@@ -12,13 +12,19 @@
 #include "compat.h"
 
 #include "fmgr.h"
+#include "funcapi.h"
+#include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
+#include "cedar/validate.h"
 #include "error.h"
 #include "host.h"
 
 PG_FUNCTION_INFO_V1(authz_cedar_authorize);
+PG_FUNCTION_INFO_V1(authz_cedar_validate);
+PG_FUNCTION_INFO_V1(authz_cedar_schema_to_json);
+PG_FUNCTION_INFO_V1(authz_cedar_schema_to_text);
 PG_FUNCTION_INFO_V1(authz_cedar_version);
 
 /* An argument that has to be there. */
@@ -120,6 +126,140 @@ authz_cedar_authorize(PG_FUNCTION_ARGS)
 	result = cstring_to_text_with_len(json, json_len);
 	cedar_arena_destroy(arena);
 	PG_RETURN_TEXT_P(result);
+}
+
+/* Read a schema, in either syntax. */
+static const CedarSchema *
+cedar_schema(CedarArena *arena, const char *source, size_t len)
+{
+	const CedarSchema *schema;
+	CedarError	err;
+
+	if (cedar_schema_parse(arena, source, len, CEDAR_SCHEMA_AUTO, &schema, &err) != CEDAR_OK)
+		authz_raise(&err, AUTHZ_TEXT_POLICY, source, len, "schema", NULL);
+	return schema;
+}
+
+/*
+ * Where in a text a finding is: line and column from 1, the column in
+ * characters.  at is kept between calls with ascending offsets.
+ */
+typedef struct TextPosition
+{
+	size_t		offset;
+	int			line;
+	size_t		line_start;
+} TextPosition;
+
+static int
+text_position(TextPosition *at, const char *source, size_t offset)
+{
+	if (offset < at->offset)
+		*at = (TextPosition) {0, 1, 0};
+	for (; at->offset < offset; at->offset++)
+	{
+		if (source[at->offset] == '\n')
+		{
+			at->line++;
+			at->line_start = at->offset + 1;
+		}
+	}
+	return pg_mbstrlen_with_len(source + at->line_start, (int) (offset - at->line_start)) + 1;
+}
+
+/* cedar_validate(policies text, schema text, level integer) → one row a finding */
+Datum
+authz_cedar_validate(PG_FUNCTION_ARGS)
+{
+	text	   *source = cedar_argument(fcinfo, 0, "policies");
+	text	   *schema_source = cedar_argument(fcinfo, 1, "schema");
+	const char *policies = VARDATA_ANY(source);
+	size_t		len = VARSIZE_ANY_EXHDR(source);
+	uint32		level = CEDAR_NO_LEVEL;
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	TextPosition at = {0, 1, 0};
+	CedarArena *arena;
+	const CedarSchema *schema;
+	CedarAst   *ast;
+	const CedarFinding *findings;
+	uint32		n;
+	CedarError	err;
+
+	if (!PG_ARGISNULL(2))
+	{
+		if (PG_GETARG_INT32(2) < 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("level must not be negative")));
+		level = PG_GETARG_INT32(2);
+	}
+	InitMaterializedSRF(fcinfo, 0);
+	arena = authz_arena_create(CurrentMemoryContext);
+	schema = cedar_schema(arena, VARDATA_ANY(schema_source), VARSIZE_ANY_EXHDR(schema_source));
+	if (cedar_parse(arena, policies, len, &ast, &err) != CEDAR_OK)
+		authz_raise(&err, AUTHZ_TEXT_POLICY, policies, len, "policies", NULL);
+	if (cedar_validate(arena, schema, ast, 0, cedar_ast_count(ast), level,
+					   &findings, &n, &err) != CEDAR_OK)
+		authz_raise(&err, AUTHZ_TEXT_POLICY, policies, len, "policies", NULL);
+	for (uint32 i = 0; i < n; i++)
+	{
+		const CedarFinding *finding = &findings[i];
+		Datum		values[9];
+		bool		nulls[9] = {false};
+		int			column = text_position(&at, policies, finding->offset);
+
+		values[0] = CStringGetTextDatum(psprintf("policy%u", finding->policy));
+		values[1] = CStringGetTextDatum(finding->warning ? "warning" : "error");
+		values[2] = CStringGetTextDatum(cedar_finding_name(finding->code));
+		values[3] = CStringGetTextDatum(finding->message);
+		nulls[4] = finding->hint[0] == '\0';
+		values[4] = nulls[4] ? (Datum) 0 : CStringGetTextDatum(finding->hint);
+		values[5] = Int32GetDatum((int32) finding->offset);
+		values[6] = Int32GetDatum((int32) (finding->offset + finding->length));
+		values[7] = Int32GetDatum(at.line);
+		values[8] = Int32GetDatum(column);
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+	}
+	cedar_arena_destroy(arena);
+	return (Datum) 0;
+}
+
+typedef CedarCode (*SchemaWriter) (CedarArena *arena, const char *text, size_t len,
+								   CedarSchemaFormat format, const char **out,
+								   size_t *out_len, CedarError *err);
+
+/* A schema in either syntax, written in one. */
+static Datum
+cedar_schema_write(FunctionCallInfo fcinfo, SchemaWriter write)
+{
+	text	   *source = PG_GETARG_TEXT_PP(0);
+	CedarArena *arena = authz_arena_create(CurrentMemoryContext);
+	const char *out;
+	size_t		len;
+	CedarError	err;
+	text	   *result;
+
+	if (write(arena, VARDATA_ANY(source), VARSIZE_ANY_EXHDR(source), CEDAR_SCHEMA_AUTO,
+			  &out, &len, &err) != CEDAR_OK)
+		authz_raise(&err, AUTHZ_TEXT_POLICY, VARDATA_ANY(source),
+					VARSIZE_ANY_EXHDR(source), "schema", NULL);
+	result = cstring_to_text_with_len(out, len);
+	cedar_arena_destroy(arena);
+	PG_RETURN_TEXT_P(result);
+}
+
+/* cedar_schema_to_json(schema text) → json */
+Datum
+authz_cedar_schema_to_json(PG_FUNCTION_ARGS)
+{
+	return cedar_schema_write(fcinfo, cedar_schema_to_json);
+}
+
+/* cedar_schema_to_text(schema text) → text */
+Datum
+authz_cedar_schema_to_text(PG_FUNCTION_ARGS)
+{
+	return cedar_schema_write(fcinfo, cedar_schema_to_text);
 }
 
 /* cedar_version() → text: the version of the language. */

@@ -65,6 +65,30 @@ SELECT decide('permit (principal, action, resource) when { ' || repeat('(', 1000
 SELECT decide('permit (principal, action, resource) when { "' || repeat('x', 10000000) || '" == "" };');
 SELECT decide('', ('{"a": ' || repeat('[', 5000) || repeat(']', 5000) || '}')::json);
 \set VERBOSITY default
+-- Schemas, and policies checked against them.
+\set schema 'entity Group; entity User in [Group] { name: String, "boss"?: User }; entity Doc { owner?: User }; action view, edit appliesTo { principal: User, resource: Doc, context: { ip: __cedar::ipaddr } };'
+SELECT * FROM authz.cedar_validate('permit (principal in Group::"x", action == Action::"view", resource) when { context.ip.isLoopback() && principal.name == "é" };', :'schema');
+SELECT policy_id, severity, code, start_byte, end_byte, line, col, message, help FROM authz.cedar_validate('permit (principal in Group::"x", action == Action::"view", resource)
+when { "é" == principal.nam && resource.owner == principal };
+permit (principal, action == Action::"veiw", resource);
+forbid (principal is Uzer, action, resource);
+permit (principal, action, resource) when { principal has boss && principal.boss.name == 1 };', :'schema');
+SELECT count(*) FROM authz.cedar_validate('permit (principal, action, resource) when { principal has boss && principal.boss.name == "x" };', :'schema');
+SELECT severity, code, line, col FROM authz.cedar_validate('permit (principal, action, resource) when { principal has boss && principal.boss.name == "x" };', :'schema', level => 1);
+SELECT count(*) FROM authz.cedar_validate('permit (principal, action, resource) when { principal has boss && principal.boss.name == "x" };', :'schema', level => 2);
+SELECT authz.cedar_schema_to_json(:'schema');
+SELECT authz.cedar_schema_to_text(authz.cedar_schema_to_json(:'schema')::text);
+SELECT authz.cedar_schema_to_json(authz.cedar_schema_to_text(:'schema'))::jsonb = authz.cedar_schema_to_json(:'schema')::jsonb AS round_trip;
+SELECT * FROM authz.cedar_validate('permit (principal, action, resource)', :'schema');
+SELECT * FROM authz.cedar_validate('', 'entity User in [Grupo];
+entity Group;');
+SELECT * FROM authz.cedar_validate('', 'entity User {
+	name String };');
+SELECT * FROM authz.cedar_validate('', '{"": {"entityTypes": {"A": {"memberOf": []}}, "actions": {}}}');
+SELECT * FROM authz.cedar_validate('', :'schema', level => -1);
+SELECT * FROM authz.cedar_validate(NULL, :'schema');
+SELECT authz.cedar_schema_to_json(NULL);
+
 -- Open to everybody.
 CREATE ROLE regress_authz_nobody;
 SET ROLE regress_authz_nobody;
