@@ -38,13 +38,16 @@ typedef struct Segments
 static JoseCode
 split(const char *token, size_t len, Segments *s, JoseError *err)
 {
-	const char *end = token + len;
-	const char *first,
+	const char *end,
+			   *first,
 			   *second;
 
 	if (len > JOSE_MAX_TOKEN_BYTES)
 		return jose_fail(err, JOSE_ERR_LIMIT, "token has more than %d bytes", JOSE_MAX_TOKEN_BYTES);
-	first = len > 0 ? memchr(token, '.', len) : NULL;
+	if (len == 0)
+		return jose_fail(err, JOSE_ERR_MALFORMED, "token is malformed: it is empty");
+	end = token + len;
+	first = memchr(token, '.', len);
 	second = first != NULL ? memchr(first + 1, '.', (size_t) (end - first - 1)) : NULL;
 	if (second == NULL || memchr(second + 1, '.', (size_t) (end - second - 1)) != NULL)
 	{
