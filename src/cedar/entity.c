@@ -9,21 +9,12 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "internal.h"
-
-struct CedarEntities
-{
-	CedarArena *arena;
-	uint32_t	n;
-	uint32_t	cap;			/* of table: power of two, or 0 */
-	CedarEntity **table;
-};
+#include "entity.h"
 
 /* ----------------------------------------------------------------- values */
 
-/* Give an error of the value's own the value's position. */
-static CedarCode
-at(const CedarJson *j, CedarError *err)
+CedarCode
+cedar_error_at(const CedarJson *j, CedarError *err)
 {
 	if (err->code != CEDAR_ERR_NOMEM)
 	{
@@ -41,33 +32,33 @@ sole_member(const CedarJson *j, const char *key)
 	return j->type == CEDAR_JSON_OBJECT && j->n == 1 ? cedar_json_get(j, key) : NULL;
 }
 
-/* Does the object have string members of both names? */
+/* Does it have a type and an id, as members or, in this order, as elements? */
 static bool
-type_and_id(const CedarJson *j, const CedarStr **type, const CedarStr **id)
+uid_parts(const CedarJson *j, const CedarJson **type, const CedarJson **id)
 {
-	const CedarJson *t = cedar_json_get(j, "type");
-	const CedarJson *i = cedar_json_get(j, "id");
-
-	if (t == NULL || i == NULL || t->type != CEDAR_JSON_STRING ||
-		i->type != CEDAR_JSON_STRING)
-		return false;
-	*type = t->u.str;
-	*id = i->u.str;
-	return true;
+	if (j->type == CEDAR_JSON_ARRAY && j->n == 2)
+	{
+		*type = &j->u.elems[0];
+		*id = &j->u.elems[1];
+	}
+	else
+	{
+		*type = cedar_json_get(j, "type");
+		*id = cedar_json_get(j, "id");
+	}
+	return *type != NULL && *id != NULL && (*type)->type == CEDAR_JSON_STRING &&
+		(*id)->type == CEDAR_JSON_STRING;
 }
 
 static CedarCode
-make_uid(CedarArena *arena, const CedarJson *j, const CedarStr *type,
-		 const CedarStr *id, const CedarUid **uid, CedarError *err)
+make_uid(CedarArena *arena, const CedarJson *type, const CedarJson *id,
+		 const CedarUid **uid, CedarError *err)
 {
-	if (cedar_uid_make(arena, type->bytes, type->len, id->bytes, id->len, uid,
-					   err) != CEDAR_OK)
-		return at(cedar_json_get(j, "type"), err);
+	if (cedar_uid_make(arena, type->u.str->bytes, type->u.str->len, id->u.str->bytes,
+					   id->u.str->len, uid, err) != CEDAR_OK)
+		return cedar_error_at(type, err);
 	return CEDAR_OK;
 }
-
-static CedarCode read_value(CedarArena *arena, const CedarJson *j, CedarValue *v,
-							CedarError *err);
 
 static CedarCode
 read_values(CedarArena *arena, const CedarJson *j, CedarValue **values, CedarError *err)
@@ -80,7 +71,7 @@ read_values(CedarArena *arena, const CedarJson *j, CedarValue **values, CedarErr
 	if (*values == NULL)
 		return cedar_nomem(err);
 	for (uint32_t i = 0; i < j->n; i++)
-		TRY(read_value(arena, &j->u.elems[i], &(*values)[i], err));
+		TRY(cedar_value_from_json(arena, &j->u.elems[i], &(*values)[i], err));
 	return CEDAR_OK;
 }
 
@@ -95,7 +86,7 @@ read_record(CedarArena *arena, const CedarJson *j, const CedarRecord **rec, Ceda
 	for (uint32_t i = 0; i < j->n; i++)
 	{
 		pairs[i].key = j->u.members[i].key;
-		TRY(read_value(arena, &j->u.members[i].value, &pairs[i].value, err));
+		TRY(cedar_value_from_json(arena, &j->u.members[i].value, &pairs[i].value, err));
 	}
 	*rec = cedar_record_make(arena, pairs, j->n, NULL);
 	return *rec == NULL ? cedar_nomem(err) : CEDAR_OK;
@@ -124,13 +115,13 @@ read_extension(CedarArena *arena, const CedarJson *j, const CedarStr *name,
 		n = args->n;
 	}
 	else
-		TRY(read_value(arena, args, &one, err));
+		TRY(cedar_value_from_json(arena, args, &one, err));
 	code = cedar_fn_call(arena, (CedarFn) fn, values, n, v, err);
 	if (code != CEDAR_OK)
 	{
 		if (code != CEDAR_ERR_NOMEM)
 			err->code = CEDAR_ERR_ENTITY;
-		return at(j, err);
+		return cedar_error_at(j, err);
 	}
 	return CEDAR_OK;
 }
@@ -158,11 +149,11 @@ refuse_numbers(CedarArena *arena, const CedarJson *j, CedarError *err)
 }
 
 /* Depth is bounded by the JSON reader's. */
-static CedarCode
-read_value(CedarArena *arena, const CedarJson *j, CedarValue *v, CedarError *err)
+CedarCode
+cedar_value_from_json(CedarArena *arena, const CedarJson *j, CedarValue *v, CedarError *err)
 {
-	const CedarJson *inner;
-	const CedarStr *type,
+	const CedarJson *inner,
+			   *type,
 			   *id;
 	CedarValue *values;
 	const CedarSet *set;
@@ -198,11 +189,12 @@ read_value(CedarArena *arena, const CedarJson *j, CedarValue *v, CedarError *err
 		case CEDAR_JSON_OBJECT:
 			break;
 	}
-	if ((inner = sole_member(j, "__entity")) != NULL && type_and_id(inner, &type, &id))
+	if ((inner = sole_member(j, "__entity")) != NULL && inner->type == CEDAR_JSON_OBJECT &&
+		uid_parts(inner, &type, &id))
 	{
 		if (inner->n > 2)
 			TRY(refuse_numbers(arena, inner, err));
-		TRY(make_uid(arena, inner, type, id, &uid, err));
+		TRY(make_uid(arena, type, id, &uid, err));
 		*v = cedar_value_uid(uid);
 		return CEDAR_OK;
 	}
@@ -235,12 +227,11 @@ read_value(CedarArena *arena, const CedarJson *j, CedarValue *v, CedarError *err
 
 /* --------------------------------------------------------------- entities */
 
-/* A uid as entities and parents have it. */
-static CedarCode
-read_uid(CedarArena *arena, const CedarJson *j, const char *what,
-		 const CedarUid **uid, CedarError *err)
+CedarCode
+cedar_uid_from_json(CedarArena *arena, const CedarJson *j, const char *what,
+					const CedarUid **uid, CedarError *err)
 {
-	const CedarStr *type,
+	const CedarJson *type,
 			   *id;
 	const CedarJson *inner = cedar_json_get(j, "__entity");
 	const CedarJson *expr = cedar_json_get(j, "__expr");
@@ -248,10 +239,8 @@ read_uid(CedarArena *arena, const CedarJson *j, const char *what,
 	if (expr != NULL && expr->type == CEDAR_JSON_STRING)
 		return cedar_fail_at(err, CEDAR_ERR_ENTITY, j->offset, j->length,
 							 "the __expr escape is no longer supported");
-	if (inner != NULL && type_and_id(inner, &type, &id))
-		return make_uid(arena, inner, type, id, uid, err);
-	if (type_and_id(j, &type, &id))
-		return make_uid(arena, j, type, id, uid, err);
+	if ((inner != NULL && uid_parts(inner, &type, &id)) || uid_parts(j, &type, &id))
+		return make_uid(arena, type, id, uid, err);
 	cedar_fail_at(err, CEDAR_ERR_ENTITY, j->offset, j->length, "%s is not an entity uid", what);
 	return cedar_hint(err, "Write {\"type\": \"User\", \"id\": \"alice\"}.");
 }
@@ -265,11 +254,15 @@ check_action_parent(const CedarUid *uid, const CedarUid *parent, CedarError *err
 	return CEDAR_OK;
 }
 
+/* Of an object, or by its place in an array. */
 static CedarCode
-member(const CedarJson *j, const char *key, CedarJsonType type, const char *type_name,
+member(const CedarJson *j, const char *key, uint32_t place, const CedarJsonType *type,
 	   bool required, const CedarJson **out, CedarError *err)
 {
-	*out = cedar_json_get(j, key);
+	if (j->type == CEDAR_JSON_ARRAY)
+		*out = place < j->n ? &j->u.elems[place] : NULL;
+	else
+		*out = cedar_json_get(j, key);
 	if (*out == NULL)
 	{
 		if (!required)
@@ -277,54 +270,63 @@ member(const CedarJson *j, const char *key, CedarJsonType type, const char *type
 		return cedar_fail_at(err, CEDAR_ERR_ENTITY, j->offset, j->length,
 							 "entity has no \"%s\"", key);
 	}
-	if ((*out)->type != type)
+	if (type != NULL && (*out)->type != *type)
 		return cedar_fail_at(err, CEDAR_ERR_ENTITY, (*out)->offset, (*out)->length,
-							 "\"%s\" of an entity must be %s", key, type_name);
+							 "\"%s\" of an entity must be %s", key,
+							 *type == CEDAR_JSON_OBJECT ? "an object" : "an array");
+	return CEDAR_OK;
+}
+
+CedarCode
+cedar_entity_open(CedarArena *arena, const CedarJson *j, CedarEntity *e, CedarOpenEntity *open,
+				  CedarError *err)
+{
+	static const CedarJsonType object = CEDAR_JSON_OBJECT;
+	static const CedarJsonType array = CEDAR_JSON_ARRAY;
+	const CedarUid **list;
+
+	/* the reference's reader takes the members' values in order, too */
+	if (j->type != CEDAR_JSON_OBJECT && (j->type != CEDAR_JSON_ARRAY || j->n > 4))
+		return cedar_fail_at(err, CEDAR_ERR_ENTITY, j->offset, j->length,
+							 "an entity must be an object with uid, attrs and parents");
+	TRY(member(j, "uid", 0, NULL, true, &open->uid, err));
+	TRY(cedar_uid_from_json(arena, open->uid, "\"uid\"", &e->uid, err));
+	TRY(member(j, "attrs", 1, &object, true, &open->attrs, err));
+	TRY(member(j, "parents", 2, &array, true, &open->parents, err));
+	TRY(member(j, "tags", 3, &object, false, &open->tags, err));
+	list = cedar_arena_alloc(arena, open->parents->n * sizeof(CedarUid *));
+	if (list == NULL)
+		return cedar_nomem(err);
+	for (uint32_t i = 0; i < open->parents->n; i++)
+	{
+		const CedarJson *parent = &open->parents->u.elems[i];
+
+		cedar_arena_check_interrupt(arena);
+		TRY(cedar_uid_from_json(arena, parent, "a parent", &list[i], err));
+		if (check_action_parent(e->uid, list[i], err) != CEDAR_OK)
+			return cedar_error_at(parent, err);
+	}
+	e->n_parents = open->parents->n;
+	e->parents = list;
+	e->ancestors = NULL;
 	return CEDAR_OK;
 }
 
 static CedarCode
 read_entity(CedarArena *arena, const CedarJson *j, CedarEntity *e, CedarError *err)
 {
-	const CedarJson *uid,
-			   *attrs,
-			   *parents,
-			   *tags;
-	const CedarUid **list;
+	CedarOpenEntity open;
 
-	if (j->type != CEDAR_JSON_OBJECT)
-		return cedar_fail_at(err, CEDAR_ERR_ENTITY, j->offset, j->length,
-							 "an entity must be an object with uid, attrs and parents");
-	uid = cedar_json_get(j, "uid");
-	if (uid == NULL)
-		return cedar_fail_at(err, CEDAR_ERR_ENTITY, j->offset, j->length,
-							 "entity has no \"uid\"");
-	TRY(read_uid(arena, uid, "\"uid\"", &e->uid, err));
-	TRY(member(j, "attrs", CEDAR_JSON_OBJECT, "an object", true, &attrs, err));
-	TRY(member(j, "parents", CEDAR_JSON_ARRAY, "an array", true, &parents, err));
-	TRY(member(j, "tags", CEDAR_JSON_OBJECT, "an object", false, &tags, err));
-	TRY(read_record(arena, attrs, &e->attrs, err));
+	TRY(cedar_entity_open(arena, j, e, &open, err));
+	TRY(read_record(arena, open.attrs, &e->attrs, err));
 	e->tags = NULL;
-	if (tags != NULL)
-		TRY(read_record(arena, tags, &e->tags, err));
-	list = cedar_arena_alloc(arena, parents->n * sizeof(CedarUid *));
-	if (list == NULL)
-		return cedar_nomem(err);
-	for (uint32_t i = 0; i < parents->n; i++)
-	{
-		cedar_arena_check_interrupt(arena);
-		TRY(read_uid(arena, &parents->u.elems[i], "a parent", &list[i], err));
-		if (check_action_parent(e->uid, list[i], err) != CEDAR_OK)
-			return at(&parents->u.elems[i], err);
-	}
-	e->n_parents = parents->n;
-	e->parents = list;
-	e->ancestors = NULL;
+	if (open.tags != NULL)
+		TRY(read_record(arena, open.tags, &e->tags, err));
 	return CEDAR_OK;
 }
 
-static CedarEntity **
-probe(const CedarEntities *es, const CedarUid *uid)
+CedarEntity **
+cedar_entities_place(const CedarEntities *es, const CedarUid *uid)
 {
 	uint32_t	h = uid->hash & (es->cap - 1);
 
@@ -391,7 +393,7 @@ find_in_memory(void *userdata, const CedarUid *uid, CedarEntity **entity, CedarE
 	const CedarEntities *es = userdata;
 
 	(void) err;
-	*entity = es->n == 0 ? NULL : *probe(es, uid);
+	*entity = es->n == 0 ? NULL : *cedar_entities_place(es, uid);
 	return CEDAR_OK;
 }
 
@@ -406,7 +408,55 @@ cedar_entities_source(CedarEntities *entities)
 	return s;
 }
 
-static CedarCode check_cycles(CedarEntities *es, CedarError *err);
+CedarCode
+cedar_entities_no_array(const CedarJson *j, CedarError *err)
+{
+	cedar_fail_at(err, CEDAR_ERR_ENTITY, j->offset, j->length, "entities must be an array");
+	return cedar_hint(err, "Write [{\"uid\": {\"type\": …, \"id\": …}, \"attrs\": {}, \"parents\": []}, …].");
+}
+
+CedarCode
+cedar_entities_create(CedarArena *arena, uint32_t n, CedarEntities **entities, CedarError *err)
+{
+	CedarEntities *es = cedar_arena_zalloc(arena, sizeof(CedarEntities));
+
+	if (es == NULL)
+		return cedar_nomem(err);
+	if (n > UINT32_MAX / 4)
+		return cedar_fail(err, CEDAR_ERR_LIMIT, "too many entities");
+	es->arena = arena;
+	es->cap = 16;
+	while (es->cap / 2 < n)
+		es->cap *= 2;
+	es->table = cedar_arena_zalloc(arena, es->cap * sizeof(CedarEntity *));
+	if (es->table == NULL)
+		return cedar_nomem(err);
+	*entities = es;
+	return CEDAR_OK;
+}
+
+CedarCode
+cedar_entities_add(CedarEntities *es, CedarEntity *e, const CedarJson *j, CedarError *err)
+{
+	CedarEntity **place = cedar_entities_place(es, e->uid);
+	CedarValue	v;
+	char		buf[160];
+	bool		same;
+
+	if (*place == NULL)
+	{
+		*place = e;
+		es->n++;
+		return CEDAR_OK;
+	}
+	TRY(entity_equal(es->arena, *place, e, &same, err));
+	if (same)
+		return CEDAR_OK;
+	v = cedar_value_uid(e->uid);
+	return cedar_fail_at(err, CEDAR_ERR_DUPLICATE, j->offset, j->length,
+						 "two different entries for %s",
+						 cedar_value_describe(&v, buf, sizeof(buf)));
+}
 
 CedarCode
 cedar_entities_from_json(CedarArena *arena, const char *text, size_t len,
@@ -417,50 +467,19 @@ cedar_entities_from_json(CedarArena *arena, const char *text, size_t len,
 
 	TRY(cedar_json_parse(arena, text, len, &j, err));
 	if (j.type != CEDAR_JSON_ARRAY)
-	{
-		cedar_fail_at(err, CEDAR_ERR_ENTITY, j.offset, j.length,
-					  "entities must be an array");
-		return cedar_hint(err, "Write [{\"uid\": {\"type\": …, \"id\": …}, \"attrs\": {}, \"parents\": []}, …].");
-	}
-	es = cedar_arena_zalloc(arena, sizeof(CedarEntities));
-	if (es == NULL)
-		return cedar_nomem(err);
-	es->arena = arena;
-	es->cap = 16;
-	while (es->cap / 2 < j.n)
-		es->cap *= 2;
-	es->table = cedar_arena_zalloc(arena, es->cap * sizeof(CedarEntity *));
-	if (es->table == NULL)
-		return cedar_nomem(err);
+		return cedar_entities_no_array(&j, err);
+	TRY(cedar_entities_create(arena, j.n, &es, err));
 	for (uint32_t i = 0; i < j.n; i++)
 	{
 		CedarEntity *e = cedar_arena_alloc(arena, sizeof(CedarEntity));
-		CedarEntity **slot;
-		bool		same;
 
 		if (e == NULL)
 			return cedar_nomem(err);
 		cedar_arena_check_interrupt(arena);
 		TRY(read_entity(arena, &j.u.elems[i], e, err));
-		slot = probe(es, e->uid);
-		if (*slot == NULL)
-		{
-			*slot = e;
-			es->n++;
-			continue;
-		}
-		TRY(entity_equal(arena, *slot, e, &same, err));
-		if (!same)
-		{
-			CedarValue	v = cedar_value_uid(e->uid);
-			char		buf[160];
-
-			return cedar_fail_at(err, CEDAR_ERR_DUPLICATE, j.u.elems[i].offset,
-								 j.u.elems[i].length, "two different entries for %s",
-								 cedar_value_describe(&v, buf, sizeof(buf)));
-		}
+		TRY(cedar_entities_add(es, e, &j.u.elems[i], err));
 	}
-	TRY(check_cycles(es, err));
+	TRY(cedar_entities_check_cycles(es, err));
 	*entities = es;
 	return CEDAR_OK;
 }
@@ -591,8 +610,8 @@ cedar_entity_ancestors(const CedarEntitySource *source, CedarEntity *e, CedarErr
 }
 
 /* One walk over all entities; what one walk has done the next need not. */
-static CedarCode
-check_cycles(CedarEntities *es, CedarError *err)
+CedarCode
+cedar_entities_check_cycles(CedarEntities *es, CedarError *err)
 {
 	CedarEntitySource source = cedar_entities_source(es);
 	CedarUidSet done = {0, 0, NULL};
@@ -640,7 +659,7 @@ read_request_uid(CedarArena *arena, const CedarJson *j, const char *name,
 		}
 		return CEDAR_OK;
 	}
-	if (read_uid(arena, m, "uid", uid, err) != CEDAR_OK)
+	if (cedar_uid_from_json(arena, m, "uid", uid, err) != CEDAR_OK)
 	{
 		char		why[sizeof(err->message)];
 
@@ -660,7 +679,7 @@ static CedarCode
 read_context(CedarArena *arena, const CedarJson *j, const CedarRecord **rec, CedarError *err)
 {
 	CedarValue	v;
-	CedarCode	code = read_value(arena, j, &v, err);
+	CedarCode	code = cedar_value_from_json(arena, j, &v, err);
 
 	if (code == CEDAR_ERR_ENTITY)
 		return err->code = CEDAR_ERR_REQUEST;
@@ -687,20 +706,17 @@ cedar_context_from_json(CedarArena *arena, const char *text, size_t len,
 }
 
 CedarCode
-cedar_request_from_json(CedarArena *arena, const char *text, size_t len,
-						CedarRequest *request, CedarError *err)
+cedar_request_open(CedarArena *arena, const CedarJson *j, CedarRequest *request,
+				   const CedarJson *where[3], const CedarJson **context, CedarError *err)
 {
 	static const char *const names[] = {"principal", "action", "resource", "context"};
-	CedarJson	j;
-	const CedarJson *context;
 
-	TRY(cedar_json_parse(arena, text, len, &j, err));
-	if (j.type != CEDAR_JSON_OBJECT)
-		return cedar_fail_at(err, CEDAR_ERR_REQUEST, j.offset, j.length,
+	if (j->type != CEDAR_JSON_OBJECT)
+		return cedar_fail_at(err, CEDAR_ERR_REQUEST, j->offset, j->length,
 							 "a request must be an object with principal, action, resource and context");
-	for (uint32_t i = 0; i < j.n; i++)
+	for (uint32_t i = 0; i < j->n; i++)
 	{
-		const CedarJsonMember *m = &j.u.members[i];
+		const CedarJsonMember *m = &j->u.members[i];
 		bool		known = false;
 
 		for (int k = 0; k < 4; k++)
@@ -715,10 +731,25 @@ cedar_request_from_json(CedarArena *arena, const char *text, size_t len,
 			return cedar_hint(err, "The members are principal, action, resource and context.");
 		}
 	}
-	TRY(read_request_uid(arena, &j, "principal", &request->principal, err));
-	TRY(read_request_uid(arena, &j, "action", &request->action, err));
-	TRY(read_request_uid(arena, &j, "resource", &request->resource, err));
-	context = cedar_json_get(&j, "context");
+	TRY(read_request_uid(arena, j, "principal", &request->principal, err));
+	TRY(read_request_uid(arena, j, "action", &request->action, err));
+	TRY(read_request_uid(arena, j, "resource", &request->resource, err));
+	for (int k = 0; k < 3; k++)
+		where[k] = cedar_json_get(j, names[k]);
+	*context = cedar_json_get(j, "context");
+	return CEDAR_OK;
+}
+
+CedarCode
+cedar_request_from_json(CedarArena *arena, const char *text, size_t len,
+						CedarRequest *request, CedarError *err)
+{
+	const CedarJson *where[3];
+	const CedarJson *context;
+	CedarJson	j;
+
+	TRY(cedar_json_parse(arena, text, len, &j, err));
+	TRY(cedar_request_open(arena, &j, request, where, &context, err));
 	if (context != NULL)
 		return read_context(arena, context, &request->context, err);
 	request->context = cedar_record_make(arena, NULL, 0, NULL);
