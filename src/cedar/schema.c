@@ -356,6 +356,50 @@ cedar_schema_entity(const CedarSchema *schema, const CedarStr *name)
 	return NULL;
 }
 
+const CedarEntityType *
+cedar_schema_entity_of(const CedarSchema *schema, const CedarUid *uid)
+{
+	uint32_t	lo = 0;
+	uint32_t	hi = schema->n_entities;
+
+	while (lo < hi)
+	{
+		uint32_t	mid = lo + (hi - lo) / 2;
+		const CedarStr *name = schema->entities[mid].name;
+		int			c = order_bytes(name->bytes, name->len, uid->bytes, uid->type_len);
+
+		if (c == 0)
+			return &schema->entities[mid];
+		if (c < 0)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return NULL;
+}
+
+bool
+cedar_schema_has_id(const CedarEntityType *type, const CedarUid *uid)
+{
+	uint32_t	lo = 0;
+	uint32_t	hi = type->n_ids;
+
+	while (lo < hi)
+	{
+		uint32_t	mid = lo + (hi - lo) / 2;
+		const CedarStr *id = type->ids[mid];
+		int			c = order_bytes(id->bytes, id->len, uid->bytes + uid->type_len, uid->id_len);
+
+		if (c == 0)
+			return true;
+		if (c < 0)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return false;
+}
+
 const CedarActionType *
 cedar_schema_action(const CedarSchema *schema, const CedarUid *uid)
 {

@@ -144,7 +144,11 @@ extern CedarCode cedar_schema_to_text(CedarArena *arena, const char *text, size_
 
 /* NULL when the schema does not have it. */
 extern const CedarEntityType *cedar_schema_entity(const CedarSchema *schema, const CedarStr *name);
+extern const CedarEntityType *cedar_schema_entity_of(const CedarSchema *schema, const CedarUid *uid);
 extern const CedarActionType *cedar_schema_action(const CedarSchema *schema, const CedarUid *uid);
+
+/* Is the id one of the enumeration? */
+extern bool cedar_schema_has_id(const CedarEntityType *type, const CedarUid *uid);
 
 /* May an entity of the type be `in` one of the other?  Types are by name. */
 extern bool cedar_schema_type_in(const CedarEntityType *type, const CedarStr *other);
