@@ -1,9 +1,13 @@
 # Install what is missing: Debian packages and two npm packages.
 
-DEBIAN_PACKAGES=(
+# For the extension and its tests on a server.
+SERVER_PACKAGES=(
 	build-essential ca-certificates pkg-config
 	"postgresql-$PG_MAJOR" "postgresql-server-dev-$PG_MAJOR"
 	libssl-dev libjansson-dev
+)
+# For the rest of the tests and the demo; node and npm come on top.
+OTHER_PACKAGES=(
 	clang-14 libclang-rt-14-dev
 	curl jq openssl
 )
@@ -17,16 +21,20 @@ apt_install() {
 		apt-get install -y -q --no-install-recommends "$@"
 }
 
+# install_debian_packages [--server]
 install_debian_packages() {
-	local package missing=()
+	local package packages=("${SERVER_PACKAGES[@]}") missing=()
 	command -v dpkg-query >/dev/null || die "this script needs Debian 12" \
 		"Elsewhere, use make, make install and make installcheck."
-	for package in "${DEBIAN_PACKAGES[@]}"; do
+	if [ "${1:-}" != --server ]; then
+		packages+=("${OTHER_PACKAGES[@]}")
+		# Any node will do, and those not from Debian bring npm with them.
+		command -v node >/dev/null || missing+=(nodejs)
+		command -v npm >/dev/null || missing+=(npm)
+	fi
+	for package in "${packages[@]}"; do
 		is_installed "$package" || missing+=("$package")
 	done
-	# Any node will do, and those not from Debian bring npm with them.
-	command -v node >/dev/null || missing+=(nodejs)
-	command -v npm >/dev/null || missing+=(npm)
 	[ ${#missing[@]} -eq 0 ] && return 0
 
 	step "Installing Debian packages: ${missing[*]}"

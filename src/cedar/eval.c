@@ -232,7 +232,7 @@ eval_compare(CedarEval *e, CedarOp op, const CedarValue *a, const CedarValue *b,
 		type_error(e, "long, datetime or duration", a);
 		if (a->kind == CEDAR_DECIMAL)
 			cedar_hint(e->err, "Decimals are compared with lessThan, lessThanOrEqual, greaterThan and greaterThanOrEqual.");
-		return e->err->code;
+		return CEDAR_EVAL_TYPE;
 	}
 	switch (op)
 	{
@@ -344,6 +344,7 @@ find_attr(CedarEval *e, const CedarValue *v, const CedarStr *name, bool strict,
 {
 	CedarEntity *entity;
 
+	*slot = NULL;
 	if (v->kind == CEDAR_RECORD)
 	{
 		*slot = cedar_record_get(v->u.rec, name);
@@ -414,7 +415,7 @@ like(const CedarStr *text, const CedarStr *pattern)
 	const char *t_end = t + text->len;
 	const char *p = pattern->bytes;
 	const char *p_end = p + pattern->len;
-	const char *star = memchr(p, CEDAR_WILDCARD, pattern->len);
+	const char *star = memchr(p, (unsigned char) CEDAR_WILDCARD, pattern->len);
 	size_t		n;
 
 	if (star == NULL)
@@ -424,7 +425,7 @@ like(const CedarStr *text, const CedarStr *pattern)
 		return false;
 	t += n;
 	p = star + 1;
-	while ((star = memchr(p, CEDAR_WILDCARD, (size_t) (p_end - p))) != NULL)
+	while ((star = memchr(p, (unsigned char) CEDAR_WILDCARD, (size_t) (p_end - p))) != NULL)
 	{
 		n = (size_t) (star - p);
 		if (n > 0)
@@ -509,20 +510,21 @@ eval_call(CedarEval *e, const CedarNode *n, CedarValue *out)
 	return cedar_fn_call(e->arena, (CedarFn) n->n, args, n->b, out, e->err);
 }
 
-/* A chain of `&&` or `||`: `stop` is the value that ends it. */
+/* A chain of `&&` or `||`, of one operand or more: `stop` is the value that ends it. */
 static CedarCode
 eval_chain(CedarEval *e, const CedarNode *n, bool stop, CedarValue *out)
 {
 	const uint32_t *list = cedar_eval_list(e, n->a);
+	uint32_t	i = 0;
 
-	for (uint32_t i = 0; i < n->b; i++)
+	do
 	{
 		TRY(eval(e, list[i], out));
 		if (out->kind != CEDAR_BOOL)
 			return type_error(e, "bool", out);
 		if ((out->u.i != 0) == stop)
 			return CEDAR_OK;
-	}
+	} while (++i < n->b);
 	return CEDAR_OK;
 }
 
@@ -559,7 +561,7 @@ eval_binary(CedarEval *e, const CedarNode *n, CedarValue *out)
 				type_error(e, "an entity", &a);
 				if (b.kind == CEDAR_SET)
 					cedar_hint(e->err, "\"in\" asks the entity hierarchy; use contains() to look into a set.");
-				return e->err->code;
+				return CEDAR_EVAL_TYPE;
 			}
 			return eval_in(e, a.u.uid, &b, out);
 		case CEDAR_OP_CONTAINS:
@@ -711,7 +713,7 @@ cedar_eval_condition(CedarEval *e, const CedarPiece *piece, bool *result)
 	{
 		type_error(e, "bool", &v);
 		set_position(e, piece->root);
-		return e->err->code;
+		return CEDAR_EVAL_TYPE;
 	}
 	*result = v.u.i != 0;
 	return CEDAR_OK;
