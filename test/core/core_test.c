@@ -805,40 +805,6 @@ test_entity_build(void)
 	bench_close(&b);
 }
 
-/* Arrays where the reference takes them for objects (docs/cedar.md). */
-static void
-test_arrays_for_objects(void)
-{
-	static const char *const entities[] = {
-		"[{\"uid\":[\"U\",\"a\"],\"attrs\":{},\"parents\":[]}]",
-		"[{\"uid\":{\"__entity\":[\"U\",\"a\"]},\"attrs\":{},\"parents\":[]}]",
-		"[{\"uid\":{\"type\":\"U\",\"id\":\"a\"},\"attrs\":{},\"parents\":[[\"U\",\"g\"]]}]",
-		"[[{\"type\":\"U\",\"id\":\"a\"},{},[]]]",
-	};
-	static const char *const requests[] = {
-		"{\"principal\":[\"U\",\"a\"],\"action\":\"Action::\\\"v\\\"\",\"resource\":\"R::\\\"r\\\"\"}",
-		"{\"principal\":{\"__entity\":[\"U\",\"a\"]},\"action\":\"Action::\\\"v\\\"\",\"resource\":\"R::\\\"r\\\"\"}",
-	};
-	Bench		b;
-
-	bench_open(&b);
-	for (size_t i = 0; i < LENGTH(entities); i++)
-	{
-		CedarEntities *found;
-		CedarCode	code = cedar_entities_from_json(b.arena, entities[i], strlen(entities[i]), &found, &b.err);
-
-		CHECKF(code == CEDAR_ERR_ENTITY, "%s: %s", entities[i], code_name(code));
-	}
-	for (size_t i = 0; i < LENGTH(requests); i++)
-	{
-		CedarRequest request;
-		CedarCode	code = cedar_request_from_json(b.arena, requests[i], strlen(requests[i]), &request, &b.err);
-
-		CHECKF(code == CEDAR_ERR_REQUEST, "%s: %s", requests[i], code_name(code));
-	}
-	bench_close(&b);
-}
-
 int
 main(void)
 {
@@ -851,6 +817,5 @@ main(void)
 	test_positions();
 	test_encoding();
 	test_entity_build();
-	test_arrays_for_objects();
 	return checks_end();
 }
