@@ -22,7 +22,10 @@
  * Failures come back as a JoseCode, with the facts in a JoseError that the
  * caller owns; whatever the call would have handed out is then not touched.
  * The calling thread's OpenSSL error queue is empty after a failed call, and
- * errors that lay there before may be gone after any call.
+ * errors that lay there before may be gone after any call.  OpenSSL does not
+ * always tell that it is out of memory: a good signature may then be refused
+ * as JOSE_ERR_SIGNATURE, a good EC or Ed25519 key as JOSE_ERR_KEY_INVALID.
+ * Nothing is ever accepted for want of memory.
  *
  * One key, one thread at a time: signing and verifying use contexts that the
  * key keeps ready.  Different keys may be used at the same time.

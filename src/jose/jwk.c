@@ -244,7 +244,7 @@ check_rsa_public(const Source *s, BIGNUM *const *v)
  * q qi = 1 mod p.
  */
 static JoseCode
-check_rsa_private(const Source *s, BIGNUM *const *v)
+check_rsa_private(BIGNUM *const *v, JoseError *err)
 {
 	BN_CTX	   *ctx = BN_CTX_secure_new();
 	BIGNUM	   *p1,
@@ -263,7 +263,7 @@ check_rsa_private(const Source *s, BIGNUM *const *v)
 	if (BN_num_bits(v[RSA_P]) < 2 || BN_num_bits(v[RSA_Q]) < 2)
 	{
 		BN_CTX_free(ctx);
-		return jose_fail(s->err, JOSE_ERR_KEY_INVALID, "the parts of the RSA key do not match");
+		return jose_fail(err, JOSE_ERR_KEY_INVALID, "the parts of the RSA key do not match");
 	}
 	if (ctx != NULL)
 	{
@@ -301,15 +301,19 @@ check_rsa_private(const Source *s, BIGNUM *const *v)
 		BN_CTX_free(ctx);
 	}
 	if (!computed)
-		return jose_crypto_fail(s->err, JOSE_ERR_CRYPTO, "checking an RSA key");
+		return jose_crypto_fail(err, JOSE_ERR_CRYPTO, "checking an RSA key");
 	if (!matches)
-		return jose_fail(s->err, JOSE_ERR_KEY_INVALID, "the parts of the RSA key do not match");
+		return jose_fail(err, JOSE_ERR_KEY_INVALID, "the parts of the RSA key do not match");
 	return JOSE_OK;
 }
 
-/* Make an EVP_PKEY of what was collected; takes bld. */
+/*
+ * Make an EVP_PKEY of what was collected; takes bld.  refused is the code for
+ * when OpenSSL does not want it.
+ */
 static JoseCode
-from_params(const Source *s, const char *type, OSSL_PARAM_BLD *bld, EVP_PKEY **pkey)
+from_params(const Source *s, const char *type, OSSL_PARAM_BLD *bld, JoseCode refused,
+			EVP_PKEY **pkey)
 {
 	OSSL_PARAM *params = OSSL_PARAM_BLD_to_param(bld);
 	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, type, NULL);
@@ -322,7 +326,7 @@ from_params(const Source *s, const char *type, OSSL_PARAM_BLD *bld, EVP_PKEY **p
 	OSSL_PARAM_BLD_free(bld);
 	if (ok)
 		return JOSE_OK;
-	return jose_crypto_fail(s->err, ready ? JOSE_ERR_KEY_INVALID : JOSE_ERR_CRYPTO, "making a key of a JWK");
+	return jose_crypto_fail(s->err, ready ? refused : JOSE_ERR_CRYPTO, "making a key of a JWK");
 }
 
 static JoseCode
@@ -339,7 +343,9 @@ make_rsa(const Source *s, BIGNUM *const *v, EVP_PKEY **pkey)
 		OSSL_PARAM_BLD_free(bld);
 		return jose_crypto_fail(s->err, JOSE_ERR_CRYPTO, "making a key of a JWK");
 	}
-	return from_params(s, "RSA", bld, pkey);
+	
+	/* the parts were checked: a refusal is not theirs */
+	return from_params(s, "RSA", bld, JOSE_ERR_CRYPTO, pkey);
 }
 
 static JoseCode
@@ -358,7 +364,7 @@ read_rsa(const Source *s, JoseKey **key)
 	if (code == JOSE_OK)
 		code = check_rsa_public(s, v);
 	if (code == JOSE_OK && s->is_private)
-		code = check_rsa_private(s, v);
+		code = check_rsa_private(v, s->err);
 	if (code == JOSE_OK)
 		code = make_rsa(s, v, &pkey);
 	if (code == JOSE_OK)
@@ -398,7 +404,7 @@ make_ec(const Source *s, const unsigned char *point, size_t point_len,
 		}
 	}
 	if (ok)
-		code = from_params(s, "EC", bld, pkey);
+		code = from_params(s, "EC", bld, JOSE_ERR_KEY_INVALID, pkey);
 	else
 	{
 		OSSL_PARAM_BLD_free(bld);
@@ -783,25 +789,51 @@ typedef struct Parts
 
 /* pad is the length in bytes, 0 for as few as it takes. */
 static bool
-add_number(Parts *parts, const EVP_PKEY *pkey, const char *name, const char *param, int pad)
+add_number(Parts *parts, const char *name, const BIGNUM *number, int pad)
 {
-	BIGNUM	   *number = NULL;
-	bool		ok = EVP_PKEY_get_bn_param(pkey, param, &number) == 1;
-	int			len = 0;
+	int			len = pad > 0 ? pad : BN_num_bytes(number);
 
-	if (ok)
-	{
-		len = pad > 0 ? pad : BN_num_bytes(number);
-		ok = len <= MAX_RSA_BYTES &&
-			BN_bn2binpad(number, parts->part[parts->n].bytes, len) == len;
-	}
-	BN_clear_free(number);
-	if (!ok)
+	if (len > MAX_RSA_BYTES || BN_bn2binpad(number, parts->part[parts->n].bytes, len) != len)
 		return false;
 	parts->part[parts->n].name = name;
 	parts->part[parts->n].len = (size_t) len;
 	parts->n++;
 	return true;
+}
+
+/*
+ * The private parts are checked to match: where memory fails at the wrong
+ * moment, OpenSSL 3.0 gives q for p and says nothing.
+ */
+static JoseCode
+get_rsa_parts(const EVP_PKEY *pkey, JosePart part, Parts *parts, JoseError *err)
+{
+	BIGNUM	   *v[RSA_PARTS] = { NULL };
+	int			n = part == JOSE_PRIVATE ? RSA_PARTS : RSA_D;
+	bool		ok = true;
+	JoseCode	code;
+
+	for (int i = 0; ok && i < n; i++)
+		ok = EVP_PKEY_get_bn_param(pkey, rsa_names[i].openssl, &v[i]) == 1 &&
+			add_number(parts, rsa_names[i].jwk, v[i], 0);
+	if (!ok)
+		code = jose_crypto_fail(err, JOSE_ERR_CRYPTO, "reading a key");
+	else
+		code = part == JOSE_PRIVATE ? check_rsa_private(v, err) : JOSE_OK;
+	for (int i = 0; i < n; i++)
+		BN_clear_free(v[i]);
+	return code == JOSE_ERR_KEY_INVALID ? jose_crypto_fail(err, JOSE_ERR_CRYPTO, "reading a key") : code;
+}
+
+static bool
+add_param(Parts *parts, const EVP_PKEY *pkey, const char *name, const char *param, int pad)
+{
+	BIGNUM	   *number = NULL;
+	bool		ok = EVP_PKEY_get_bn_param(pkey, param, &number) == 1 &&
+		add_number(parts, name, number, pad);
+
+	BN_clear_free(number);
+	return ok;
 }
 
 static bool
@@ -835,13 +867,11 @@ get_parts(const JoseKey *key, JosePart part, Parts *parts, JoseError *err)
 			memcpy(parts->part[0].bytes, key->secret, key->secret_len);
 			break;
 		case JOSE_KTY_RSA:
-			for (int i = 0; ok && i < (part == JOSE_PRIVATE ? RSA_PARTS : RSA_D); i++)
-				ok = add_number(parts, key->pkey, rsa_names[i].jwk, rsa_names[i].openssl, 0);
-			break;
+			return get_rsa_parts(key->pkey, part, parts, err);
 		case JOSE_KTY_EC:
-			ok = add_number(parts, key->pkey, "x", OSSL_PKEY_PARAM_EC_PUB_X, pad) &&
-				add_number(parts, key->pkey, "y", OSSL_PKEY_PARAM_EC_PUB_Y, pad) &&
-				(part == JOSE_PUBLIC || add_number(parts, key->pkey, "d", OSSL_PKEY_PARAM_PRIV_KEY, pad));
+			ok = add_param(parts, key->pkey, "x", OSSL_PKEY_PARAM_EC_PUB_X, pad) &&
+				add_param(parts, key->pkey, "y", OSSL_PKEY_PARAM_EC_PUB_Y, pad) &&
+				(part == JOSE_PUBLIC || add_param(parts, key->pkey, "d", OSSL_PKEY_PARAM_PRIV_KEY, pad));
 			break;
 		case JOSE_KTY_OKP:
 			ok = add_raw(parts, key->pkey, false) &&

@@ -53,12 +53,24 @@ jose_code_name(JoseCode code)
 	return code_names[code];
 }
 
-/* Everything formatted here is ASCII, so that it can be cut anywhere. */
+void
+jose_crypto_begin(void)
+{
+	if (ERR_peek_error() != 0)
+		ERR_clear_error();
+}
+
+/*
+ * Everything formatted here is ASCII, so that it can be cut anywhere.  Nothing
+ * stays in OpenSSL's queue, where the host could take it for an error of its
+ * own.
+ */
 JoseCode
 jose_fail(JoseError *err, JoseCode code, const char *fmt,...)
 {
 	va_list		args;
 
+	jose_crypto_begin();
 	err->code = code;
 	err->detail[0] = '\0';
 	va_start(args, fmt);
@@ -84,13 +96,6 @@ JoseCode
 jose_nomem(JoseError *err)
 {
 	return jose_fail(err, JOSE_ERR_NOMEM, "out of memory");
-}
-
-void
-jose_crypto_begin(void)
-{
-	if (ERR_peek_error() != 0)
-		ERR_clear_error();
 }
 
 JoseCode
