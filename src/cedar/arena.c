@@ -11,7 +11,7 @@
 #include "internal.h"
 
 #define FIRST_BLOCK_SIZE	8192
-#define MAX_BLOCK_SIZE		(1024 * 1024)
+#define MAX_BLOCK_SIZE		((size_t) 1024 * 1024)
 #define ALIGN8(n)			(((n) + 7) & ~(size_t) 7)
 
 typedef struct Block
@@ -57,7 +57,7 @@ cedar_arena_create(const CedarHost *host)
 }
 
 static void
-drop_blocks_after(CedarArena *arena, Block *keep)
+drop_blocks_after(CedarArena *arena, const Block *keep)
 {
 	while (arena->block != keep)
 	{

@@ -9,10 +9,22 @@
 
 /* ------------------------------------------------------------------ scope */
 
-static CedarCode
-scope_matches(CedarEval *e, const CedarScope *s, const CedarUid *uid, bool *matches)
+bool
+cedar_policy_is_linked(const CedarPolicy *policy)
 {
-	const uint32_t *uids = cedar_eval_list(e, s->uids);
+	const CedarScope *scope = policy->piece->scope;
+
+	if (!policy->piece->template)
+		return true;
+	return (!scope[CEDAR_VAR_PRINCIPAL].slot || policy->principal != NULL) &&
+		(!scope[CEDAR_VAR_RESOURCE].slot || policy->resource != NULL);
+}
+
+static CedarCode
+scope_matches(CedarEval *e, const CedarPolicy *policy, CedarVar side,
+			  const CedarUid *uid, bool *matches)
+{
+	const CedarScope *s = &policy->piece->scope[side];
 
 	*matches = true;
 	switch ((CedarScopeOp) s->op)
@@ -20,7 +32,7 @@ scope_matches(CedarEval *e, const CedarScope *s, const CedarUid *uid, bool *matc
 		case CEDAR_SCOPE_ANY:
 			return CEDAR_OK;
 		case CEDAR_SCOPE_EQ:
-			*matches = cedar_uid_equal(uid, (const CedarUid *) (e->block + uids[0]));
+			*matches = cedar_uid_equal(uid, cedar_scope_uid(policy, side, 0));
 			return CEDAR_OK;
 		case CEDAR_SCOPE_IS:
 			*matches = cedar_uid_has_type(uid, cedar_eval_str(e, s->type));
@@ -32,8 +44,8 @@ scope_matches(CedarEval *e, const CedarScope *s, const CedarUid *uid, bool *matc
 			/* fall through */
 		case CEDAR_SCOPE_IN:
 			*matches = false;
-			for (uint32_t i = 0; i < s->n && !*matches; i++)
-				TRY(cedar_eval_in(e, uid, (const CedarUid *) (e->block + uids[i]), matches));
+			for (uint32_t i = 0; i < cedar_scope_count(s) && !*matches; i++)
+				TRY(cedar_eval_in(e, uid, cedar_scope_uid(policy, side, i), matches));
 			return CEDAR_OK;
 	}
 	*matches = false;
@@ -42,12 +54,13 @@ scope_matches(CedarEval *e, const CedarScope *s, const CedarUid *uid, bool *matc
 
 /* Does the policy apply?  A CEDAR_EVAL_* code is the policy's own failure. */
 static CedarCode
-policy_applies(CedarEval *e, const CedarPiece *piece, bool *satisfied)
+policy_applies(CedarEval *e, const CedarPolicy *policy, bool *satisfied)
 {
+	const CedarPiece *piece = policy->piece;
 	const CedarUid *const uids[3] = {
 		e->request->principal, e->request->action, e->request->resource
 	};
-	static const int order[3] = {CEDAR_VAR_ACTION, CEDAR_VAR_PRINCIPAL, CEDAR_VAR_RESOURCE};
+	static const CedarVar order[3] = {CEDAR_VAR_ACTION, CEDAR_VAR_PRINCIPAL, CEDAR_VAR_RESOURCE};
 
 	e->block = (const char *) piece;
 	*satisfied = false;
@@ -56,7 +69,7 @@ policy_applies(CedarEval *e, const CedarPiece *piece, bool *satisfied)
 	{
 		bool		matches;
 
-		TRY(scope_matches(e, &piece->scope[order[i]], uids[order[i]], &matches));
+		TRY(scope_matches(e, policy, order[i], uids[order[i]], &matches));
 		if (!matches)
 			return CEDAR_OK;
 	}
@@ -118,13 +131,13 @@ cedar_authorize(CedarArena *arena, const CedarPolicy *policies, uint32_t n,
 
 		if (k % 256 == 0)
 			cedar_arena_check_interrupt(arena);
-		if (piece->template)
+		if (!cedar_policy_is_linked(&policies[i]))
 			continue;
 		/* one satisfied permit is enough when nobody asks for reasons */
 		if (!reasons_wanted && !piece->forbid && permitted)
 			continue;
 		mark = cedar_arena_mark(arena);
-		code = policy_applies(&e, piece, &satisfied);
+		code = policy_applies(&e, &policies[i], &satisfied);
 		/* ancestors live in the source's arena: release only when it is another */
 		if (source->arena != arena)
 			cedar_arena_release(arena, mark);
@@ -170,7 +183,7 @@ put_position(CedarBuf *buf, const CedarError *err)
 {
 	char		digits[48];
 	size_t		n = sizeof(digits);
-	size_t		values[2] = {err->offset + err->length, err->offset};
+	const size_t values[2] = {err->offset + err->length, err->offset};
 	static const char *const labels[2] = {",\"end\":", "\"start\":"};
 
 	/* written from the end backwards: no printf of size_t is needed */

@@ -30,7 +30,7 @@
 /* Limits; each has its error (CEDAR_ERR_LIMIT). */
 #define CEDAR_MAX_DEPTH			1000	/* nesting of an expression */
 #define CEDAR_MAX_JSON_DEPTH	128		/* nesting of a JSON document */
-#define CEDAR_MAX_POLICY_BYTES	(1024 * 1024)	/* source text of one policy */
+#define CEDAR_MAX_POLICY_BYTES	1048576 /* source text of one policy */
 #define CEDAR_MAX_SET_SIZE		1000000 /* elements of a set in JSON */
 #define CEDAR_MAX_STEPS			10000000	/* nodes and set elements that the
 											 * evaluation of one policy visits */
@@ -378,12 +378,21 @@ extern size_t cedar_piece_size(const CedarPiece *piece);
 
 /* --------------------------------------------------------- authorization */
 
+/*
+ * A policy, or a template linked with the values of its slots.  Several may
+ * share one piece.
+ */
 typedef struct CedarPolicy
 {
 	const CedarPiece *piece;
 	const char *id;				/* for the caller; not looked at */
 	uint32_t	id_len;
+	const CedarUid *principal;	/* value of ?principal; NULL: none */
+	const CedarUid *resource;	/* value of ?resource; NULL: none */
 } CedarPolicy;
+
+/* Has every slot that the template has a value?  True for what is no template. */
+extern bool cedar_policy_is_linked(const CedarPolicy *policy);
 
 typedef struct CedarPolicyError
 {
@@ -421,7 +430,7 @@ extern CedarCode cedar_index_verify(const CedarArena *arena, const void *block,
 
 /*
  * Decide a request: deny unless a permit and no forbid is satisfied.
- * Templates among the policies are passed over.  A policy whose evaluation
+ * Templates among the policies that are not linked are passed over.  A policy whose evaluation
  * fails is skipped and reported; every other failure is the call's own
  * failure and leaves no decision.  With reasons_wanted false the walk may
  * stop as soon as the answer is known and reasons and errors are empty.

@@ -30,6 +30,13 @@ typedef struct Compiler
 
 /* ------------------------------------------------------- constant folding */
 
+/* Operands in the list: `has` counts its names, and has none. */
+static inline uint32_t
+listed(const CedarExpr *e)
+{
+	return e->op == CEDAR_OP_HAS_ATTR ? 0 : e->count;
+}
+
 /*
  * Find the expressions that are constants and note their values; the tree
  * itself stays as it was written.  Sets, records and calls of extension
@@ -50,7 +57,7 @@ fold(Compiler *c, CedarExpr *e)
 		TRY(fold(c, e->b));
 	if (e->c != NULL)
 		TRY(fold(c, e->c));
-	for (uint32_t i = 0; i < e->count && e->list != NULL; i++)
+	for (uint32_t i = 0; i < listed(e); i++)
 		TRY(fold(c, e->list[i]));
 
 	e->constant = e->op == CEDAR_OP_LIT;
@@ -130,7 +137,7 @@ count_nodes(const CedarExpr *e)
 		n += count_nodes(e->b);
 	if (e->c != NULL)
 		n += count_nodes(e->c);
-	for (uint32_t i = 0; i < e->count && e->list != NULL; i++)
+	for (uint32_t i = 0; i < listed(e); i++)
 		n += count_nodes(e->list[i]);
 	return n;
 }
@@ -317,16 +324,16 @@ join_conditions(Compiler *c, const CedarAstPolicy *pol, CedarExpr **out)
 
 		if (pol->conds[i].is_unless)
 		{
-			CedarExpr  *not = cedar_arena_zalloc(c->arena, sizeof(CedarExpr));
+			CedarExpr  *negated = cedar_arena_zalloc(c->arena, sizeof(CedarExpr));
 
-			if (not == NULL)
+			if (negated == NULL)
 				return cedar_nomem(c->err);
-			not->op = CEDAR_OP_NOT;
-			not->depth = e->depth + 1;
-			not->offset = e->offset;
-			not->length = e->length;
-			not->a = e;
-			e = not;
+			negated->op = CEDAR_OP_NOT;
+			negated->depth = e->depth + 1;
+			negated->offset = e->offset;
+			negated->length = e->length;
+			negated->a = e;
+			e = negated;
 		}
 		all->list[all->count++] = e;
 		if (e->depth >= all->depth)

@@ -363,7 +363,7 @@ ipv6_parse(const char *s, size_t len, uint8_t *addr)
 		return false;
 	for (int i = 0; i < n; i++)
 	{
-		int			at = gap >= 0 && i >= gap ? 8 - n + i : i;
+		size_t		at = (size_t) (gap >= 0 && i >= gap ? 8 - n + i : i);
 
 		addr[2 * at] = (uint8_t) (groups[i] >> 8);
 		addr[2 * at + 1] = (uint8_t) groups[i];

@@ -162,7 +162,7 @@ cedar_fn_call(CedarArena *arena, CedarFn fn, const CedarValue *args, uint32_t n,
 			if (args[k].kind == CEDAR_STRING)
 				cedar_hint(err, "Make one of the string with %s(…).",
 						   want == CEDAR_IPADDR ? "ip" : cedar_kind_name(want));
-			return err->code;
+			return CEDAR_EVAL_TYPE;
 		}
 	}
 
@@ -247,13 +247,13 @@ cedar_fn_call(CedarArena *arena, CedarFn fn, const CedarValue *args, uint32_t n,
 			*result = cedar_value_scalar(CEDAR_LONG, args[0].u.i / 1000);
 			return CEDAR_OK;
 		case CEDAR_FN_TO_MINUTES:
-			*result = cedar_value_scalar(CEDAR_LONG, args[0].u.i / (60 * 1000));
+			*result = cedar_value_scalar(CEDAR_LONG, args[0].u.i / (INT64_C(60) * 1000));
 			return CEDAR_OK;
 		case CEDAR_FN_TO_HOURS:
-			*result = cedar_value_scalar(CEDAR_LONG, args[0].u.i / (60 * 60 * 1000));
+			*result = cedar_value_scalar(CEDAR_LONG, args[0].u.i / (INT64_C(60) * 60 * 1000));
 			return CEDAR_OK;
 		case CEDAR_FN_TO_DAYS:
-			*result = cedar_value_scalar(CEDAR_LONG, args[0].u.i / (24 * 60 * 60 * 1000));
+			*result = cedar_value_scalar(CEDAR_LONG, args[0].u.i / (INT64_C(24) * 60 * 60 * 1000));
 			return CEDAR_OK;
 	}
 	return cedar_fail(err, CEDAR_EVAL_EXTENSION, "unknown extension function");

@@ -120,18 +120,11 @@ typedef struct Counts
 	uint32_t   *count;
 } Counts;
 
-static inline const CedarUid *
-scope_uid(const CedarPiece *piece, const CedarScope *s, uint32_t i)
-{
-	const uint32_t *uids = (const uint32_t *) ((const char *) piece + s->uids);
-
-	return (const CedarUid *) ((const char *) piece + uids[i]);
-}
-
 /* The key that one side of the scope offers. */
 static KeyKind
-side_key(const CedarPiece *piece, CedarVar side, uint32_t *hash)
+side_key(const CedarPolicy *policy, CedarVar side, uint32_t *hash)
 {
+	const CedarPiece *piece = policy->piece;
 	const CedarScope *s = &piece->scope[side];
 	bool		principal = side == CEDAR_VAR_PRINCIPAL;
 	const CedarStr *type;
@@ -142,11 +135,11 @@ side_key(const CedarPiece *piece, CedarVar side, uint32_t *hash)
 		case CEDAR_SCOPE_ANY:
 			return KEY_NONE;
 		case CEDAR_SCOPE_EQ:
-			*hash = scope_uid(piece, s, 0)->hash;
+			*hash = cedar_scope_uid(policy, side, 0)->hash;
 			return principal ? KEY_PRINCIPAL_EQ : KEY_RESOURCE_EQ;
 		case CEDAR_SCOPE_IN:
 		case CEDAR_SCOPE_IS_IN:
-			*hash = scope_uid(piece, s, 0)->hash;
+			*hash = cedar_scope_uid(policy, side, 0)->hash;
 			return principal ? KEY_PRINCIPAL_IN : KEY_RESOURCE_IN;
 		case CEDAR_SCOPE_IS:
 			type = (const CedarStr *) ((const char *) piece + s->type);
@@ -164,12 +157,12 @@ is_type_key(KeyKind kind)
 
 /* Uids before types, then the rarer key. */
 static KeyKind
-best_key(const CedarPiece *piece, const Counts *counts, uint32_t *hash)
+best_key(const CedarPolicy *policy, const Counts *counts, uint32_t *hash)
 {
 	uint32_t	p_hash,
 				r_hash;
-	KeyKind		p = side_key(piece, CEDAR_VAR_PRINCIPAL, &p_hash);
-	KeyKind		r = side_key(piece, CEDAR_VAR_RESOURCE, &r_hash);
+	KeyKind		p = side_key(policy, CEDAR_VAR_PRINCIPAL, &p_hash);
+	KeyKind		r = side_key(policy, CEDAR_VAR_RESOURCE, &r_hash);
 	bool		take_r;
 
 	if (p == KEY_NONE || r == KEY_NONE)
@@ -202,7 +195,7 @@ count_keys(CedarArena *arena, const CedarPolicy *policies, uint32_t n,
 
 		if (i % 1024 == 0)
 			cedar_arena_check_interrupt(arena);
-		if (piece->template)
+		if (!cedar_policy_is_linked(&policies[i]))
 			continue;
 		for (CedarVar side = CEDAR_VAR_PRINCIPAL; side <= CEDAR_VAR_RESOURCE; side++)
 		{
@@ -211,7 +204,7 @@ count_keys(CedarArena *arena, const CedarPolicy *policies, uint32_t n,
 
 			if (side == CEDAR_VAR_ACTION)
 				continue;
-			kind = side_key(piece, side, &hash);
+			kind = side_key(&policies[i], side, &hash);
 			if (kind != KEY_NONE)
 				counts->count[key_hash(kind, hash) & counts->mask]++;
 		}
@@ -363,9 +356,9 @@ cedar_index_build(CedarArena *arena, const CedarPolicy *policies, uint32_t n,
 
 		if (i % 1024 == 0)
 			cedar_arena_check_interrupt(arena);
-		if (piece->template)
+		if (!cedar_policy_is_linked(&policies[i]))
 			continue;
-		e.kind = best_key(piece, &counts, &hash);
+		e.kind = best_key(&policies[i], &counts, &hash);
 		e.filed = e.kind != KEY_NONE;
 		e.key = e.filed ? key_hash((KeyKind) e.kind, hash) : 0;
 		if (action->op == CEDAR_SCOPE_ANY)
@@ -373,7 +366,7 @@ cedar_index_build(CedarArena *arena, const CedarPolicy *policies, uint32_t n,
 		for (uint32_t k = 0; action->op != CEDAR_SCOPE_ANY && k < action->n; k++)
 		{
 			e.named = 1;
-			e.group = scope_uid(piece, action, k)->hash;
+			e.group = cedar_scope_uid(&policies[i], CEDAR_VAR_ACTION, k)->hash;
 			entries[filled++] = e;
 		}
 	}
@@ -559,7 +552,7 @@ take_list(Search *s, const List *list)
 	}
 	if (list->n > UINT32_MAX / 4 - s->n)
 		return cedar_fail(s->eval->err, CEDAR_ERR_LIMIT, "too many candidate policies");
-	if (s->n + list->n > s->cap)
+	if (copy == NULL || s->n + list->n > s->cap)
 	{
 		if (!cedar_grow(s->eval->arena, &copy, &s->cap, s->n + list->n, sizeof(uint32_t)))
 			return cedar_nomem(s->eval->err);

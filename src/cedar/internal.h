@@ -79,6 +79,18 @@ extern CedarCode cedar_hint(CedarError *err, const char *fmt,...) CEDAR_PRINTF(2
 extern CedarCode cedar_nomem(CedarError *err);
 extern CedarCode cedar_stack(CedarError *err);
 
+/*
+ * The static analyzer does not look into other files: it must be told that
+ * none of these gives CEDAR_OK, behind which results would be missing.
+ */
+#if defined(__clang_analyzer__) && !defined(CEDAR_UTIL_C)
+#define cedar_fail(err, code, ...) (cedar_fail(err, code, __VA_ARGS__), (code))
+#define cedar_fail_at(err, code, ...) (cedar_fail_at(err, code, __VA_ARGS__), (code))
+#define cedar_hint(...) (cedar_hint(__VA_ARGS__), CEDAR_ERR_HOST)
+#define cedar_nomem(err) (cedar_nomem(err), CEDAR_ERR_NOMEM)
+#define cedar_stack(err) (cedar_stack(err), CEDAR_ERR_STACK)
+#endif
+
 /* Length of the part of s that fits max bytes without cutting a character. */
 extern size_t cedar_utf8_clip(const char *s, size_t len, size_t max);
 

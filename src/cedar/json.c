@@ -127,8 +127,7 @@ read_string(Reader *r, const CedarStr **out)
 		for (size_t p = start + 1; p < end;)
 		{
 			char		c = r->text[p];
-			int32_t		u,
-						lo;
+			int32_t		u;
 
 			cedar_check_interrupt_at(r->arena, p, &next_check);
 			if (c != '\\')
@@ -169,7 +168,8 @@ read_string(Reader *r, const CedarStr **out)
 											 "invalid JSON: low surrogate without a high one");
 					if (u >= 0xD800 && u <= 0xDBFF)
 					{
-						lo = -1;
+						int32_t		lo = -1;
+
 						if (r->len - p >= 12 && r->text[p + 6] == '\\' &&
 							r->text[p + 7] == 'u')
 							lo = read_hex4(r, p + 8);

@@ -8,6 +8,8 @@
  *
  *-------------------------------------------------------------------------
  */
+#define CEDAR_LEXER_C
+
 #include "lexer.h"
 
 static inline bool
@@ -118,7 +120,9 @@ cedar_lexer_next(CedarLexer *lx)
 		return CEDAR_OK;
 	}
 	c = lx->text[lx->pos];
-	d = lx->pos + 1 < lx->len ? lx->text[lx->pos + 1] : '\0';
+	d = '\0';
+	if (lx->pos + 1 < lx->len)
+		d = lx->text[lx->pos + 1];
 	if (is_ident_start(c) || (c == '?' && is_ident_start(d)))
 	{
 		lx->tok = c == '?' ? TOK_SLOT : TOK_IDENT;
@@ -376,10 +380,15 @@ read_escape(CedarLexer *lx, size_t *p, size_t end, uint32_t *cp)
 			*cp = (uint32_t) c;
 			break;
 		case 'x':
-			if (end - i < 2 || hex_value(lx->text[i]) < 0 || hex_value(lx->text[i + 1]) < 0)
-				return bad_escape(lx, start, i, "\\x takes two hexadecimal digits");
-			*cp = (uint32_t) (hex_value(lx->text[i]) << 4 | hex_value(lx->text[i + 1]));
-			i += 2;
+			*cp = 0;
+			for (; digits < 2; digits++, i++)
+			{
+				int			h = i < end ? hex_value(lx->text[i]) : -1;
+
+				if (h < 0)
+					return bad_escape(lx, start, start + 2, "\\x takes two hexadecimal digits");
+				*cp = *cp << 4 | (uint32_t) h;
+			}
 			if (*cp > 0x7F)
 				return bad_escape(lx, start, i, "\\x goes to 7F, use \\u{…} beyond");
 			break;
@@ -445,8 +454,10 @@ cedar_lexer_unescape(CedarLexer *lx, size_t start, size_t end, bool pattern,
 								 "a carriage return in a string must be written \\r");
 		if (lx->text[p] != '\\')
 		{
-			str->bytes[n++] = pattern && lx->text[p] == '*' ? CEDAR_WILDCARD : lx->text[p];
-			p++;
+			str->bytes[n] = lx->text[p++];
+			if (pattern && str->bytes[n] == '*')
+				str->bytes[n] = CEDAR_WILDCARD;
+			n++;
 			continue;
 		}
 		if (pattern && lx->text[p + 1] == '*')
@@ -492,7 +503,7 @@ cedar_uid_parse(CedarArena *arena, const char *text, size_t len,
 			cedar_fail_at(err, CEDAR_ERR_SYNTAX, lx.start, lx.pos - lx.start,
 						  "\"%.*s\" is a reserved word",
 						  CEDAR_EXCERPT(text + lx.start, lx.pos - lx.start));
-			return err->code;
+			return CEDAR_ERR_SYNTAX;
 		}
 		memcpy(type + n, text + lx.start, lx.pos - lx.start);
 		n += lx.pos - lx.start;

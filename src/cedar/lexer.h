@@ -76,6 +76,11 @@ extern bool cedar_is_reserved_word(const char *s, size_t len);
 /* "unexpected …" at the current token. */
 extern CedarCode cedar_lexer_unexpected(CedarLexer *lx, const char *expected);
 
+/* As in internal.h: it does not give CEDAR_OK. */
+#if defined(__clang_analyzer__) && !defined(CEDAR_LEXER_C)
+#define cedar_lexer_unexpected(lx, expected) (cedar_lexer_unexpected(lx, expected), CEDAR_ERR_SYNTAX)
+#endif
+
 /*
  * Replace escapes in the string token from start to end (quotes included).
  * With pattern, an unescaped or \u-escaped `*` becomes CEDAR_WILDCARD and `\*`

@@ -281,6 +281,7 @@ parse_path(Parser *p, const CedarStr **name, const CedarUid **uid)
 {
 	CedarBuf	buf = {p->arena, NULL, 0, 0, false};
 
+	*name = NULL;
 	*uid = NULL;
 	for (;;)
 	{
@@ -833,7 +834,7 @@ unsupported_operator(Parser *p)
 				  "operator \"%c\" is not part of the language", *tok_text(p));
 	if (p->lx.tok == TOK_ASSIGN)
 		cedar_hint(p->err, "Equality is written \"==\".");
-	return p->err->code;
+	return CEDAR_ERR_SYNTAX;
 }
 
 /* Behind `has`. */
@@ -987,7 +988,7 @@ parse_operators(Parser *p, int min, Term *out)
 			term_expr(out, e);
 			continue;
 		}
-		if (chain != left || chain->op != o.op)
+		if (chain == NULL || chain != left || chain->op != o.op)
 		{
 			TRY(make_expr(p, (CedarOp) o.op, offset, left, NULL, NULL, &chain));
 			chain->a = NULL;
@@ -1109,12 +1110,13 @@ parse_scope_ref(Parser *p, CedarVar var, bool many, CedarAstScope *scope, uint32
 		}
 		return next(p);
 	}
+	name = NULL;
 	uid = NULL;
 	if (p->lx.tok == TOK_IDENT && !cedar_is_reserved_word(tok_text(p), tok_len(p)))
 		TRY(parse_path(p, &name, &uid));
 	if (uid == NULL)
 	{
-		if (offset == p->lx.start)
+		if (name == NULL)
 			cedar_lexer_unexpected(&p->lx, "an entity");
 		else
 			cedar_fail_at(p->err, CEDAR_ERR_SYNTAX, offset, p->lx.prev_end - offset,
@@ -1147,12 +1149,9 @@ parse_scope(Parser *p, CedarVar var, CedarAstScope *scope)
 
 	if (!at_word(p, cedar_var_names[var]))
 	{
-		char		what[32];
+		static const char *const quoted[3] = {"\"principal\"", "\"action\"", "\"resource\""};
 
-		strcpy(what, "\"");
-		strcat(what, cedar_var_names[var]);
-		strcat(what, "\"");
-		cedar_lexer_unexpected(&p->lx, what);
+		cedar_lexer_unexpected(&p->lx, quoted[var]);
 		return cedar_hint(p->err, "A scope names principal, action and resource, in this order.");
 	}
 	TRY(next(p));
@@ -1254,7 +1253,7 @@ parse_condition(Parser *p, CedarAstPolicy *pol, uint32_t *cap)
 			cedar_hint(p->err, "Conditions begin with \"when\" or \"unless\"; a policy ends with \";\".");
 		else
 			cedar_hint(p->err, "A policy ends with \";\".");
-		return p->err->code;
+		return CEDAR_ERR_SYNTAX;
 	}
 	p->clause = cond.is_unless ? "unless" : "when";
 	TRY(next(p));

@@ -5,6 +5,8 @@
  *
  *-------------------------------------------------------------------------
  */
+#define CEDAR_UTIL_C
+
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -374,7 +376,7 @@ cedar_buf_json_string(CedarBuf *buf, const char *s, size_t len)
 		if (c == '"' || c == '\\')
 			snprintf(esc, sizeof(esc), "\\%c", c);
 		else if (c == '\n')
-			strcpy(esc, "\\n");
+			snprintf(esc, sizeof(esc), "\\n");
 		else
 			snprintf(esc, sizeof(esc), "\\u%04x", c);
 		cedar_buf_puts(buf, esc);
