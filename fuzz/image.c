@@ -36,7 +36,7 @@ try_piece(CedarArena *arena, const char *block, size_t size,
 		FUZZ_REQUIRE(code == CEDAR_ERR_IMAGE || code == CEDAR_ERR_STACK, "%s", err.message);
 		return;
 	}
-	policies[0] = (CedarPolicy) {(const CedarPiece *) block, "p", 1};
+	policies[0] = (CedarPolicy) {.piece = (const CedarPiece *) block, .id = "p", .id_len = 1};
 	policies[1] = policies[0];
 	policies[1].piece = (const CedarPiece *) fuzz_copy(block, size);
 	/* positions are those of a text that is not at hand */

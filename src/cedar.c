@@ -50,8 +50,9 @@ cedar_policies(CedarArena *arena, const char *source, size_t len, uint32 *n)
 		authz_raise(&err, AUTHZ_TEXT_POLICY, source, len, "policies", NULL);
 
 	*n = cedar_ast_count(ast);
-	policies = MemoryContextAllocHuge(CurrentMemoryContext,
-									  (Size) Max(*n, 1) * sizeof(CedarPolicy));
+	policies = MemoryContextAllocExtended(CurrentMemoryContext,
+										  (Size) Max(*n, 1) * sizeof(CedarPolicy),
+										  MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	for (uint32 i = 0; i < *n; i++)
 	{
 		size_t		size;

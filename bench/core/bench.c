@@ -169,8 +169,7 @@ load_policies(World *w, const char *prefix)
 	for (uint32_t i = 0; i < w->n_policies; i++)
 	{
 		/* the benchmark knows policies by their number */
-		w->policies[i].id = NULL;
-		w->policies[i].id_len = 0;
+		w->policies[i] = (CedarPolicy) {.piece = NULL};
 		must(cedar_compile(w->arena, ast, i, &w->policies[i].piece, &size, &err), &err, "policies");
 	}
 	must(cedar_index_build(w->arena, w->policies, w->n_policies, &w->index, &size, &err), &err,

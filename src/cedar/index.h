@@ -17,4 +17,24 @@
 extern CedarCode cedar_index_search(CedarEval *e, const CedarIndex *index,
 									const uint32_t **numbers, uint32_t *n);
 
+/* The i-th uid that a policy's scope names, or the value of its slot. */
+static inline const CedarUid *
+cedar_scope_uid(const CedarPolicy *policy, CedarVar side, uint32_t i)
+{
+	const char *block = (const char *) policy->piece;
+	const CedarScope *s = &policy->piece->scope[side];
+	const uint32_t *uids = (const uint32_t *) (block + s->uids);
+
+	if (s->slot)
+		return side == CEDAR_VAR_PRINCIPAL ? policy->principal : policy->resource;
+	return (const CedarUid *) (block + uids[i]);
+}
+
+/* How many uids it names; a slot is one. */
+static inline uint32_t
+cedar_scope_count(const CedarScope *s)
+{
+	return s->slot ? 1 : s->n;
+}
+
 #endif							/* CEDAR_INDEX_H */

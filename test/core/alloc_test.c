@@ -148,7 +148,7 @@ fixture_open(Fixture *f)
 	f->arena = cedar_arena_create(&f->host.vtable);
 	MUST(cedar_parse(f->arena, policies_text, strlen(policies_text), &f->ast, &err));
 	f->n = cedar_ast_count(f->ast);
-	f->policies = cedar_arena_alloc(f->arena, f->n * sizeof(CedarPolicy));
+	f->policies = cedar_arena_zalloc(f->arena, f->n * sizeof(CedarPolicy));
 	for (uint32_t i = 0; i < f->n; i++)
 	{
 		f->policies[i].id = "a policy's \"id\"";

@@ -510,6 +510,8 @@ run_in_arena(Run *run, const char *policies_text, size_t policies_len,
 	}
 	n = cedar_ast_count(ast);
 	policies = cedar_arena_alloc(run->arena, sizeof(CedarPolicy) * (n + 1));
+	if (policies != NULL)
+		memset(policies, 0, sizeof(CedarPolicy) * (n + 1));
 	ids = cedar_arena_alloc(run->arena, (size_t) 20 * (n + 1));
 	for (uint32_t i = 0; i < n; i++)
 	{

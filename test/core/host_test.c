@@ -458,7 +458,7 @@ test_long_conditions(void)
 		const char *condition = i == 0 ? "true" : long_conditions[i - 1].condition;
 		char		text[200];
 		CedarAst   *ast;
-		CedarPolicy policy = {NULL, "p", 1};
+		CedarPolicy policy = {.id = "p", .id_len = 1};
 		CedarDecision d;
 		CedarCode	code;
 		size_t		size;
@@ -514,7 +514,7 @@ test_host_source(void)
 		{
 			Bench		b;
 			CedarAst   *ast;
-			CedarPolicy policies[2];
+			CedarPolicy policies[2] = {0};
 			CedarRequest request;
 			CedarDecision d;
 			CedarEntitySource source;

@@ -41,7 +41,7 @@ decide_with(CedarArena *arena, const char *policy, const char *context, size_t c
 	   CedarDecision *d, CedarError *err)
 {
 	CedarAst   *ast;
-	CedarPolicy p = {NULL, "p", 1};
+	CedarPolicy p = {.id = "p", .id_len = 1};
 	CedarEntities *entities;
 	CedarEntitySource source;
 	CedarRequest request;

@@ -106,7 +106,7 @@ run(CedarArena *arena, const char *policies_text, size_t policies_len,
 	policies = cedar_arena_alloc(arena, (n + 1) * sizeof(CedarPolicy));
 	for (uint32_t i = 0; i < n; i++)
 	{
-		policies[i] = (CedarPolicy) {NULL, "p", 1};
+		policies[i] = (CedarPolicy) {.id = "p", .id_len = 1};
 		code = cedar_compile(arena, ast, i, &policies[i].piece, &bytes, &err);
 		if (code != CEDAR_OK)
 		{

@@ -120,7 +120,7 @@ decide(Bench *b, const char *text, size_t len, const char *entities_text,
 	if (code != CEDAR_OK)
 		return code;
 	n = cedar_ast_count(ast);
-	policies = malloc(sizeof(CedarPolicy) * (n + 1));
+	policies = calloc(n + 1, sizeof(CedarPolicy));
 	for (uint32_t i = 0; i < n && code == CEDAR_OK; i++)
 	{
 		size_t		size;
@@ -178,7 +178,7 @@ big_run(CedarArena *arena, CedarError *err, bool *right)
 {
 	CedarCode	code;
 	CedarAst   *ast;
-	CedarPolicy policies[BIG_COUNT];
+	CedarPolicy policies[BIG_COUNT] = {0};
 	const CedarIndex *index;
 	CedarEntities *entities;
 	CedarEntitySource source;
