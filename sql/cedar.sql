@@ -6,7 +6,7 @@ RETURNS json
 LANGUAGE c IMMUTABLE PARALLEL SAFE CALLED ON NULL INPUT
 AS 'MODULE_PATHNAME', 'authz_cedar_authorize';
 COMMENT ON FUNCTION authz.cedar_authorize(text, json, json, text) IS
-	'Decide a request by these policies and entities alone: {"decision", "diagnostics": {"reason", "errors"}}; policies are named policy0, policy1, ...';
+	'Decide a request by these policies and entities alone: {"decision", "diagnostics": {"reason", "errors"}}; policies are named policy0, policy1, ...; with a schema, what does not fit it is refused';
 
 CREATE FUNCTION authz.cedar_validate(policies text, schema text, level integer DEFAULT NULL,
 	OUT policy_id text, OUT severity text, OUT code text, OUT message text, OUT help text,

@@ -17,6 +17,7 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
+#include "cedar/conform.h"
 #include "cedar/validate.h"
 #include "error.h"
 #include "host.h"
@@ -78,6 +79,18 @@ cedar_policies(CedarArena *arena, const char *source, size_t len, uint32 *n)
 	return policies;
 }
 
+/* Read a schema, in either syntax. */
+static const CedarSchema *
+cedar_schema(CedarArena *arena, const char *source, size_t len)
+{
+	const CedarSchema *schema;
+	CedarError	err;
+
+	if (cedar_schema_parse(arena, source, len, CEDAR_SCHEMA_AUTO, &schema, &err) != CEDAR_OK)
+		authz_raise(&err, AUTHZ_TEXT_POLICY, source, len, "schema", NULL);
+	return schema;
+}
+
 /* cedar_authorize(policies text, entities json, request json, schema text) → json */
 Datum
 authz_cedar_authorize(PG_FUNCTION_ARGS)
@@ -86,34 +99,47 @@ authz_cedar_authorize(PG_FUNCTION_ARGS)
 	text	   *entities_text = cedar_argument(fcinfo, 1, "entities");
 	text	   *request_text = cedar_argument(fcinfo, 2, "request");
 	CedarArena *arena;
+	const CedarSchema *schema = NULL;
 	CedarPolicy *policies;
 	uint32		n;
 	CedarEntities *entities;
 	CedarEntitySource entity_source;
 	CedarRequest request;
 	CedarDecision decision;
+	CedarCode	code;
 	CedarError	err;
 	const char *json;
 	size_t		json_len;
 	text	   *result;
 
-	if (!PG_ARGISNULL(3))
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("authorizing with a schema is not supported"),
-				 errhint("Leave out the argument \"schema\".")));
-
 	arena = authz_arena_create(CurrentMemoryContext);
+	if (!PG_ARGISNULL(3))
+	{
+		text	   *schema_source = PG_GETARG_TEXT_PP(3);
+
+		schema = cedar_schema(arena, VARDATA_ANY(schema_source),
+							  VARSIZE_ANY_EXHDR(schema_source));
+	}
 	policies = cedar_policies(arena, VARDATA_ANY(source),
 							  VARSIZE_ANY_EXHDR(source), &n);
-	if (cedar_entities_from_json(arena, VARDATA_ANY(entities_text),
+	code = schema == NULL ?
+		cedar_entities_from_json(arena, VARDATA_ANY(entities_text),
 								 VARSIZE_ANY_EXHDR(entities_text),
-								 &entities, &err) != CEDAR_OK)
+								 &entities, &err) :
+		cedar_conform_entities_from_json(arena, schema, VARDATA_ANY(entities_text),
+										 VARSIZE_ANY_EXHDR(entities_text),
+										 &entities, &err);
+	if (code != CEDAR_OK)
 		authz_raise(&err, AUTHZ_TEXT_JSON, VARDATA_ANY(entities_text),
 					VARSIZE_ANY_EXHDR(entities_text), "entities", NULL);
-	if (cedar_request_from_json(arena, VARDATA_ANY(request_text),
+	code = schema == NULL ?
+		cedar_request_from_json(arena, VARDATA_ANY(request_text),
 								VARSIZE_ANY_EXHDR(request_text),
-								&request, &err) != CEDAR_OK)
+								&request, &err) :
+		cedar_conform_request_from_json(arena, schema, VARDATA_ANY(request_text),
+										VARSIZE_ANY_EXHDR(request_text),
+										&request, &err);
+	if (code != CEDAR_OK)
 		authz_raise(&err, AUTHZ_TEXT_JSON, VARDATA_ANY(request_text),
 					VARSIZE_ANY_EXHDR(request_text), "request", NULL);
 
@@ -127,18 +153,6 @@ authz_cedar_authorize(PG_FUNCTION_ARGS)
 	result = cstring_to_text_with_len(json, json_len);
 	cedar_arena_destroy(arena);
 	PG_RETURN_TEXT_P(result);
-}
-
-/* Read a schema, in either syntax. */
-static const CedarSchema *
-cedar_schema(CedarArena *arena, const char *source, size_t len)
-{
-	const CedarSchema *schema;
-	CedarError	err;
-
-	if (cedar_schema_parse(arena, source, len, CEDAR_SCHEMA_AUTO, &schema, &err) != CEDAR_OK)
-		authz_raise(&err, AUTHZ_TEXT_POLICY, source, len, "schema", NULL);
-	return schema;
 }
 
 /*

@@ -59,7 +59,6 @@ SELECT authz.cedar_authorize('', '[]', '[]');
 SELECT authz.cedar_authorize(NULL, '[]', '{}');
 SELECT authz.cedar_authorize('', NULL, '{}');
 SELECT authz.cedar_authorize('', '[]', NULL);
-SELECT authz.cedar_authorize('', '[]', '{}', 'entity User;');
 \set VERBOSITY terse
 SELECT decide('permit (principal, action, resource) when { ' || repeat('(', 100000) || 'true' || repeat(')', 100000) || ' };');
 SELECT decide('permit (principal, action, resource) when { "' || repeat('x', 10000000) || '" == "" };');
@@ -76,6 +75,16 @@ permit (principal, action, resource) when { principal has boss && principal.boss
 SELECT count(*) FROM authz.cedar_validate('permit (principal, action, resource) when { principal has boss && principal.boss.name == "x" };', :'schema');
 SELECT severity, code, line, col FROM authz.cedar_validate('permit (principal, action, resource) when { principal has boss && principal.boss.name == "x" };', :'schema', level => 1);
 SELECT count(*) FROM authz.cedar_validate('permit (principal, action, resource) when { principal has boss && principal.boss.name == "x" };', :'schema', level => 2);
+-- With a schema, JSON is read by it, and what does not fit it is refused.
+\set policy 'permit (principal in Group::"g", action == Action::"view", resource) when { context.ip.isLoopback() && resource has owner && resource.owner == principal };'
+\set entities '[{"uid": {"type": "User", "id": "a"}, "attrs": {"name": "A"}, "parents": [{"type": "Group", "id": "g"}]}, {"uid": {"type": "Doc", "id": "d"}, "attrs": {"owner": {"type": "User", "id": "a"}}, "parents": []}]'
+SELECT authz.cedar_authorize(:'policy', :'entities', '{"principal": "User::\"a\"", "action": "Action::\"view\"", "resource": "Doc::\"d\"", "context": {"ip": "127.0.0.1"}}', :'schema');
+SELECT authz.cedar_authorize(:'policy', :'entities', '{"principal": "User::\"a\"", "action": "Action::\"view\"", "resource": "Doc::\"d\"", "context": {"ip": "127.0.0.1"}}') ->> 'decision' AS without_schema;
+SELECT authz.cedar_authorize(:'policy', :'entities', '{"principal": "User::\"a\"", "action": "Action::\"view\"", "resource": "Doc::\"d\"", "context": {}}', :'schema');
+SELECT authz.cedar_authorize(:'policy', :'entities', '{"principal": "Doc::\"d\"", "action": "Action::\"view\"", "resource": "Doc::\"d\"", "context": {"ip": "127.0.0.1"}}', :'schema');
+SELECT authz.cedar_authorize(:'policy', :'entities', '{"principal": "User::\"a\"", "action": "Action::\"shred\"", "resource": "Doc::\"d\"", "context": {"ip": "127.0.0.1"}}', :'schema');
+SELECT authz.cedar_authorize(:'policy', '[{"uid": {"type": "User", "id": "a"}, "attrs": {}, "parents": []}]', '{"principal": "User::\"a\"", "action": "Action::\"view\"", "resource": "Doc::\"d\"", "context": {"ip": "127.0.0.1"}}', :'schema');
+SELECT authz.cedar_authorize(:'policy', '[{"uid": {"type": "Doc", "id": "d"}, "attrs": {"owner": "a"}, "parents": []}]', '{"principal": "User::\"a\"", "action": "Action::\"view\"", "resource": "Doc::\"d\"", "context": {"ip": "127.0.0.1"}}', :'schema');
 SELECT authz.cedar_schema_to_json(:'schema');
 SELECT authz.cedar_schema_to_text(authz.cedar_schema_to_json(:'schema')::text);
 SELECT authz.cedar_schema_to_json(authz.cedar_schema_to_text(:'schema'))::jsonb = authz.cedar_schema_to_json(:'schema')::jsonb AS round_trip;
