@@ -442,6 +442,8 @@ function damageJson(r, schema) {
 	}
 }
 
+exports.randomness = randomness;
+
 // A function that gives the next schema: {schema, format}.
 exports.schemas = (seed) => {
 	const r = randomness(seed);
