@@ -40,9 +40,10 @@
  * One statement, one version.  The entry is pinned to the statement
  * (statement.c says what that is) until the transaction ends or the pin is
  * the least recently used of many.  An entry that left the cache lives on
- * while pinned.  Of those at most RETAINED_MAX are kept; a statement that has
- * lost its version this way raises when it asks again, it does not change
- * over to another one.
+ * while pinned.  Of those at most RETAINED_MAX are kept.  A statement that has
+ * lost its version this way, or because the statement itself was dropped to
+ * make room, goes on if the version is still that of the set; otherwise it
+ * raises, it does not change over to another one.
  *
  * Invalidation.  Each advance raises a relcache invalidation of the proxy
  * relation, in WAL with the commit.  Nothing here waits for it: the version
@@ -84,15 +85,6 @@
 #define CACHED_MAX		64		/* policy sets */
 #define RETAINED_MAX	8		/* versions pinned but not cached */
 
-/* One set's version as one statement uses it. */
-typedef struct AuthzPolicyPin
-{
-	struct AuthzPolicyPin *next;
-	AuthzPolicyVersion *version;	/* NULL: given up, see RETAINED_MAX */
-	SubTransactionId subid;		/* where it was pinned */
-	char		set[FLEXIBLE_ARRAY_MEMBER];
-} AuthzPolicyPin;
-
 /* A version row in hand. */
 typedef struct VersionRow
 {
@@ -100,10 +92,25 @@ typedef struct VersionRow
 	TransactionId xmin;
 } VersionRow;
 
+/* One set's version as one statement uses it. */
+typedef struct AuthzPolicyPin
+{
+	struct AuthzPolicyPin *next;
+	AuthzPolicyVersion *version;	/* NULL: given up, see RETAINED_MAX */
+	VersionRow	row;			/* which one it is, or was */
+	Oid			relid;
+	SubTransactionId subid;		/* where it was pinned */
+	char		set[FLEXIBLE_ARRAY_MEMBER];
+} AuthzPolicyPin;
+
 char	   *authz_policy_set = NULL;
 
 static dlist_head cached = DLIST_STATIC_INIT(cached);	/* last used first */
 static int	cached_count = 0;
+static int	retained_count = 0; /* versions pinned but not cached */
+
+/* Given-up pins of statements dropped in this transaction, one for each set. */
+static AuthzPolicyPin *dropped = NULL;
 
 PG_FUNCTION_INFO_V1(authz_policies_before_statement);
 PG_FUNCTION_INFO_V1(authz_policies_before_row);
@@ -116,20 +123,23 @@ PG_FUNCTION_INFO_V1(authz_policy_touch);
 /* ----------------------------------------------------------- the versions */
 
 static void
-version_free_if_unused(AuthzPolicyVersion *version)
-{
-	if (!version->cached && version->pins == 0)
-		MemoryContextDelete(version->cxt);
-}
-
-static void
 version_uncache(AuthzPolicyVersion *version)
 {
 	Assert(version->cached);
 	dlist_delete(&version->node);
 	cached_count--;
 	version->cached = false;
-	version_free_if_unused(version);
+	if (version->pins > 0)
+		retained_count++;
+	else
+		MemoryContextDelete(version->cxt);
+}
+
+static bool
+version_is(const AuthzPolicyVersion *version, Oid relid, VersionRow row)
+{
+	return version->version == row.version && version->xmin == row.xmin &&
+		version->relid == relid;
 }
 
 static AuthzPolicyVersion *
@@ -305,6 +315,7 @@ version_load(Relation policies, Oid pkey, Snapshot snapshot, Oid relid,
 												  capacity * sizeof(CedarPolicy));
 			}
 			policy = &version->policies[version->n++];
+			memset(policy, 0, sizeof(CedarPolicy));
 			policy->piece = memcpy(MemoryContextAllocHuge(cxt, size), piece, size);
 			policy->id = MemoryContextStrdup(cxt, id);
 			policy->id_len = strlen(id);
@@ -342,8 +353,8 @@ version_get(const char *set)
 	UnregisterSnapshot(snapshot);
 
 	version = version_cached(set);
-	if (!writing && version != NULL && row.version == version->version &&
-		row.xmin == version->xmin && rels.policy_versions == version->relid)
+	if (!writing && version != NULL &&
+		version_is(version, rels.policy_versions, row))
 	{
 		table_close(versions, NoLock);
 		return version;
@@ -376,94 +387,122 @@ version_get(const char *set)
 
 /* --------------------------------------------------------------- the pins */
 
+static AuthzPolicyPin *
+pin_find(AuthzPolicyPin *pin, const char *set)
+{
+	while (pin != NULL && strcmp(pin->set, set) != 0)
+		pin = pin->next;
+	return pin;
+}
+
+static void
+pin_acquire(AuthzPolicyPin *pin, AuthzPolicyVersion *version)
+{
+	pin->version = version;
+	pin->row.version = version->version;
+	pin->row.xmin = version->xmin;
+	pin->relid = version->relid;
+	pin->subid = GetCurrentSubTransactionId();
+	MemoryContextSetParent(version->cxt, CacheMemoryContext);
+	if (version->pins++ == 0 && !version->cached)
+		retained_count++;
+}
+
 static void
 pin_release(AuthzPolicyPin *pin)
 {
 	AuthzPolicyVersion *version = pin->version;
 
 	pin->version = NULL;
-	if (version != NULL)
+	if (version != NULL && --version->pins == 0 && !version->cached)
 	{
-		version->pins--;
-		version_free_if_unused(version);
+		retained_count--;
+		MemoryContextDelete(version->cxt);
 	}
 }
 
-/* Count versions that only pins keep; each is counted at one of its pins. */
+/* Give versions up that pins alone keep, while there are too many. */
 static void
-retained_count(AuthzStatement *statement, void *arg)
+retained_limit(AuthzStatement *statement, void *arg)
 {
 	for (AuthzPolicyPin *pin = statement->policies; pin != NULL; pin = pin->next)
 	{
-		if (pin->version != NULL && !pin->version->cached)
-			(*(int *) arg)++;
-	}
-}
-
-static void
-retained_release(AuthzStatement *statement, void *arg)
-{
-	for (AuthzPolicyPin *pin = statement->policies; pin != NULL; pin = pin->next)
-	{
-		if (*(int *) arg > RETAINED_MAX &&
+		if (retained_count > RETAINED_MAX && pin != arg &&
 			pin->version != NULL && !pin->version->cached)
-		{
 			pin_release(pin);
-			(*(int *) arg)--;
-		}
 	}
 }
 
 const AuthzPolicyVersion *
 authz_policy_get(AuthzStatement *statement, const char *set)
 {
-	AuthzPolicyPin *pin;
+	AuthzPolicyPin *pin = pin_find(statement->policies, set);
+	AuthzPolicyPin *former = pin;
 	AuthzPolicyVersion *version;
-	int			retained = 0;
 
-	for (pin = statement->policies; pin != NULL; pin = pin->next)
-	{
-		if (strcmp(pin->set, set) == 0)
-		{
-			if (pin->version == NULL)
-				ereport(ERROR,
-						(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-						 errmsg("policies changed too often within one statement"),
-						 errdetail("Policy set \"%s\" had more than %d versions while the statement ran.",
-								   set, RETAINED_MAX),
-						 errhint("Change policies in statements of their own.")));
-			return pin->version;
-		}
-	}
+	if (pin != NULL && pin->version != NULL)
+		return pin->version;
+	if (pin == NULL && statement->again)
+		former = pin_find(dropped, set);
+
+	version = version_get(set);
+	if (former != NULL && !version_is(version, former->relid, former->row))
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("policies changed too often within one statement"),
+				 errdetail("The version of policy set \"%s\" that the statement began with is no longer kept.",
+						   set),
+				 errhint("Change policies, or run so many other statements, when it has ended.")));
 
 	/* Not while policies are being written: it stays with the caller. */
-	version = version_get(set);
 	if (authz_write_current(authz_relations()->policies) != NULL)
 		return version;
 
-	pin = MemoryContextAlloc(CacheMemoryContext,
-							 offsetof(AuthzPolicyPin, set) + strlen(set) + 1);
-	strcpy(pin->set, set);
-	pin->version = version;
-	pin->subid = GetCurrentSubTransactionId();
-	MemoryContextSetParent(version->cxt, CacheMemoryContext);
-	version->pins++;
-	pin->next = statement->policies;
-	statement->policies = pin;
-
-	/* The one just pinned belongs to the statement last in the walk. */
-	authz_statement_walk(retained_count, &retained);
-	if (retained > RETAINED_MAX)
-		authz_statement_walk(retained_release, &retained);
+	if (pin == NULL)
+	{
+		pin = MemoryContextAllocZero(CacheMemoryContext,
+									 offsetof(AuthzPolicyPin, set) + strlen(set) + 1);
+		strcpy(pin->set, set);
+		pin->next = statement->policies;
+		statement->policies = pin;
+	}
+	pin_acquire(pin, version);
+	if (retained_count > RETAINED_MAX)
+		authz_statement_walk(retained_limit, pin);
 	return version;
 }
 
+/*
+ * Keep in mind which version each set had.  Where statements had different
+ * ones, none of them can go on.
+ */
 void
-authz_policy_statement_end(AuthzStatement *statement)
+authz_policy_statement_drop(AuthzStatement *statement)
 {
-	AuthzPolicyPin *pin = statement->policies;
+	AuthzPolicyPin *pin;
 
-	statement->policies = NULL;
+	while ((pin = statement->policies) != NULL)
+	{
+		AuthzPolicyPin *former = pin_find(dropped, pin->set);
+
+		statement->policies = pin->next;
+		pin_release(pin);
+		if (former == NULL)
+		{
+			pin->next = dropped;
+			dropped = pin;
+			continue;
+		}
+		if (former->row.version != pin->row.version ||
+			former->row.xmin != pin->row.xmin || former->relid != pin->relid)
+			former->relid = InvalidOid;
+		pfree(pin);
+	}
+}
+
+static void
+pins_free(AuthzPolicyPin *pin)
+{
 	while (pin != NULL)
 	{
 		AuthzPolicyPin *next = pin->next;
@@ -472,6 +511,13 @@ authz_policy_statement_end(AuthzStatement *statement)
 		pfree(pin);
 		pin = next;
 	}
+}
+
+void
+authz_policy_statement_end(AuthzStatement *statement)
+{
+	pins_free(statement->policies);
+	statement->policies = NULL;
 }
 
 /* With a statement: forget its pins; without: the cached entries. */
@@ -514,6 +560,9 @@ void
 authz_policy_xact_end(bool committed)
 {
 	dlist_mutable_iter iter;
+
+	pins_free(dropped);
+	dropped = NULL;
 
 	dlist_foreach_modify(iter, &cached)
 	{

@@ -44,7 +44,11 @@ extern const AuthzPolicyVersion *authz_policy_get(AuthzStatement *statement,
 /* The set's version row as of now; 0 when there is none. */
 extern int64 authz_policy_version_now(const char *set);
 
-/* For statement.c. */
+/*
+ * For statement.c.  A statement that is dropped may come back; one that ends
+ * does not.
+ */
+extern void authz_policy_statement_drop(AuthzStatement *statement);
 extern void authz_policy_statement_end(AuthzStatement *statement);
 extern void authz_policy_subxact_abort(AuthzStatement *statement,
 									   SubTransactionId subid);

@@ -22,7 +22,13 @@
  *	   version.
  *
  * Memory: one context under TopMemoryContext, emptied when the transaction
- * ends.  At most STATEMENTS_MAX are kept, the least recently used goes first.
+ * ends.  Beyond STATEMENTS_MAX the least recently used is dropped, unless it is
+ * the query of a portal that is still open: a cursor, or the loop of a
+ * function over a query, comes back between other statements.  What is dropped
+ * may still be running, inside of a function.  It can be told when it comes
+ * back, because snapshots, command ids and portals of statements that begin
+ * are newer than those of all before; policy.c then sees to it that it does
+ * not change over to another version.
  *
  * A command that is still writing shows an inner statement (of a function
  * that it calls) its rows so far, and the next inner statement more of them,
@@ -35,6 +41,7 @@
 #include "compat.h"
 
 #include "access/xact.h"
+#include "executor/execdesc.h"
 #include "nodes/plannodes.h"
 #include "tcop/pquery.h"
 #include "utils/memutils.h"
@@ -52,9 +59,73 @@ static int	statement_count = 0;
 static slist_head writes = SLIST_STATIC_INIT(writes);
 static MemoryContext statement_cxt = NULL;
 
+/* An open portal whose query is the statement; in the portal's memory. */
+typedef struct StatementHold
+{
+	MemoryContextCallback callback;
+	Portal		portal;
+	AuthzStatement *statement;	/* NULL: it is gone */
+	dlist_node	node;			/* in the statement's holds */
+} StatementHold;
+
+/*
+ * When a statement began.  None of these goes back from one that begins to the
+ * next; under one and the same xmax, fewer and fewer transactions are in
+ * progress.
+ */
+typedef struct StatementAge
+{
+	TransactionId xmax;
+	int64		running;
+	CommandId	curcid;
+	TimestampTz started;
+	int			location;
+} StatementAge;
+
+/* The newest of all that was dropped in this transaction. */
+static StatementAge dropped_age;
+static bool dropped_any = false;
+
+static void
+hold_end(void *arg)
+{
+	StatementHold *hold = arg;
+
+	if (hold->statement != NULL)
+		dlist_delete(&hold->node);
+	hold->statement = NULL;
+}
+
+/* Hold it for the active portal, if the snapshot is that of its query. */
+static void
+statement_hold(AuthzStatement *statement, Snapshot snapshot)
+{
+	Portal		portal = ActivePortal;
+	StatementHold *hold;
+	dlist_iter	iter;
+
+	if (portal == NULL || portal->queryDesc == NULL ||
+		portal->queryDesc->snapshot != snapshot)
+		return;
+	dlist_foreach(iter, &statement->holds)
+	{
+		if (dlist_container(StatementHold, node, iter.cur)->portal == portal)
+			return;
+	}
+	hold = MemoryContextAllocZero(portal->portalContext, sizeof(StatementHold));
+	hold->portal = portal;
+	hold->statement = statement;
+	hold->callback.func = hold_end;
+	hold->callback.arg = hold;
+	MemoryContextRegisterResetCallback(portal->portalContext, &hold->callback);
+	dlist_push_head(&statement->holds, &hold->node);
+}
+
 static void
 statement_free(AuthzStatement *statement)
 {
+	while (!dlist_is_empty(&statement->holds))
+		hold_end(dlist_head_element(StatementHold, node, &statement->holds));
 	dlist_delete(&statement->node);
 	statement_count--;
 	authz_policy_statement_end(statement);
@@ -119,6 +190,76 @@ xids_copy(const TransactionId *xids, int n)
 	return copy;
 }
 
+static StatementAge
+statement_age(const AuthzStatement *statement)
+{
+	StatementAge age = {
+		.xmax = statement->xmax,
+		.running = (int64) statement->xcnt + statement->subxcnt,
+		.curcid = statement->curcid,
+		.started = statement->started,
+		.location = statement->location
+	};
+
+	return age;
+}
+
+static bool
+age_is_newer(StatementAge a, StatementAge b)
+{
+	return TransactionIdFollows(a.xmax, b.xmax) ||
+		(a.xmax == b.xmax && a.running < b.running) ||
+		a.curcid > b.curcid ||
+		a.started > b.started ||
+		(a.started == b.started && a.location > b.location);
+}
+
+/* In each respect the newer of the two. */
+static StatementAge
+age_newest(StatementAge a, StatementAge b)
+{
+	if (a.xmax == b.xmax)
+		a.running = Min(a.running, b.running);
+	else if (TransactionIdFollows(b.xmax, a.xmax))
+	{
+		a.xmax = b.xmax;
+		a.running = b.running;
+	}
+	a.curcid = Max(a.curcid, b.curcid);
+	if (a.started == b.started)
+		a.location = Max(a.location, b.location);
+	else if (b.started > a.started)
+	{
+		a.started = b.started;
+		a.location = b.location;
+	}
+	return a;
+}
+
+/* Make room for one more, if there is one that no portal holds. */
+static void
+statements_limit(void)
+{
+	dlist_iter	iter;
+
+	if (statement_count < STATEMENTS_MAX)
+		return;
+	dlist_reverse_foreach(iter, &statements)
+	{
+		AuthzStatement *statement = dlist_container(AuthzStatement, node, iter.cur);
+		StatementAge age;
+
+		if (!dlist_is_empty(&statement->holds))
+			continue;
+		age = statement_age(statement);
+		dropped_age = dropped_any ? age_newest(dropped_age, age) : age;
+		dropped_any = true;
+		authz_policy_statement_drop(statement);
+		statement_free(statement);
+		return;
+	}
+}
+
 AuthzStatement *
 authz_statement(void)
 {
@@ -141,13 +282,12 @@ authz_statement(void)
 		if (statement_matches(statement, snapshot, started, location))
 		{
 			dlist_move_head(&statements, &statement->node);
+			statement_hold(statement, snapshot);
 			return statement;
 		}
 	}
 
-	while (statement_count >= STATEMENTS_MAX)
-		statement_free(dlist_tail_element(AuthzStatement, node, &statements));
-
+	statements_limit();
 	if (statement_cxt == NULL)
 		statement_cxt = AllocSetContextCreate(TopMemoryContext,
 											  "authz statements",
@@ -165,8 +305,12 @@ authz_statement(void)
 	statement->started = started;
 	statement->location = location;
 	statement->subid = GetCurrentSubTransactionId();
+	statement->again = dropped_any &&
+		!age_is_newer(statement_age(statement), dropped_age);
+	dlist_init(&statement->holds);
 	dlist_push_head(&statements, &statement->node);
 	statement_count++;
+	statement_hold(statement, snapshot);
 	return statement;
 }
 
@@ -174,10 +318,18 @@ void
 authz_statement_walk(void (*fn) (AuthzStatement *statement, void *arg),
 					 void *arg)
 {
-	dlist_iter	iter;
+	for (int held = 0; held <= 1; held++)
+	{
+		dlist_iter	iter;
 
-	dlist_reverse_foreach(iter, &statements)
-		fn(dlist_container(AuthzStatement, node, iter.cur), arg);
+		dlist_reverse_foreach(iter, &statements)
+		{
+			AuthzStatement *statement = dlist_container(AuthzStatement, node, iter.cur);
+
+			if (!dlist_is_empty(&statement->holds) == (bool) held)
+				fn(statement, arg);
+		}
+	}
 }
 
 void
@@ -242,6 +394,7 @@ statement_xact_callback(XactEvent event, void *arg)
 		case XACT_EVENT_PREPARE:
 			while (!dlist_is_empty(&statements))
 				statement_free(dlist_head_element(AuthzStatement, node, &statements));
+			dropped_any = false;
 			slist_init(&writes);	/* the memory goes with the transaction */
 			if (statement_cxt != NULL)
 				MemoryContextReset(statement_cxt);

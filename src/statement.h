@@ -39,6 +39,8 @@ typedef struct AuthzStatement
 	int			location;
 
 	SubTransactionId subid;		/* where it was first seen */
+	bool		again;			/* may have asked before and been dropped */
+	dlist_head	holds;			/* open portals whose query it is */
 
 	struct AuthzPolicyPin *policies;	/* owned by policy.c */
 	struct AuthzEntityMemo *memo;	/* owned by entity.c */
@@ -47,7 +49,10 @@ typedef struct AuthzStatement
 /* The statement of the active snapshot. */
 extern AuthzStatement *authz_statement(void);
 
-/* Call fn for each statement, least recently used first. */
+/*
+ * Call fn for each statement, those that an open portal holds last, otherwise
+ * the least recently used first.
+ */
 extern void authz_statement_walk(void (*fn) (AuthzStatement *statement, void *arg),
 								 void *arg);
 
