@@ -12,9 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "faults.h"
 #include "internal.h"
 #include "schema.h"
-#include "unit.h"
 
 typedef enum Entry
 {
@@ -478,7 +478,7 @@ static const char *const broken_jsons[] = {
 	"{\"\": {\"entityTypes\": {}, \"actions\": {\"a\": {\"memberOf\": [{\"id\": \"aa\"}]}}}}",
 };
 
-/* Every text of the tests below, and the code that it gives. */
+/* The first two are schemas, the others are not. */
 #define N_TEXTS (2 + LENGTH(broken_texts) + LENGTH(broken_jsons))
 
 static const char *
@@ -491,161 +491,38 @@ text_at(size_t i)
 	return broken_jsons[i - 2 - LENGTH(broken_texts)];
 }
 
-static CedarCode
-run(Entry entry, CedarArena *arena, size_t i, CedarError *err)
+typedef struct Call
 {
-	const char *text = text_at(i);
+	Entry		entry;
+	size_t		text;
+} Call;
+
+static CedarCode
+run(const void *what, CedarArena *arena, CedarError *err)
+{
+	const Call *c = what;
+	const char *text = text_at(c->text);
 	const void *out;
 	size_t		len;
 
-	return call(entry, arena, text, strlen(text), CEDAR_SCHEMA_AUTO, &out, &len, err);
-}
-
-static CedarCode
-right_code(Entry entry, size_t i)
-{
-	Bench		b;
-	CedarCode	code;
-
-	bench_open(&b);
-	code = run(entry, b.arena, i, &b.err);
-	CHECKF((code == CEDAR_OK) == (i < 2), "text %zu: %s", i, b.err.message);
-	bench_close(&b);
-	return code;
-}
-
-/* Bytes that a new arena gives before it asks the host again. */
-static size_t
-first_block(void)
-{
-	Bench		b;
-	size_t		size = 0;
-	long		calls;
-
-	bench_open(&b);
-	cedar_arena_alloc(b.arena, 8);
-	calls = b.host.alloc_calls;
-	for (; b.host.alloc_calls == calls; size += 8)
-		cedar_arena_alloc(b.arena, 8);
-	bench_close(&b);
-	return size;
-}
-
-/*
- * Memory fails at every call of the host, with the blocks' borders at many
- * places: so every allocation of the library fails once.
- */
-static void
-test_out_of_memory(void)
-{
-	size_t		block = first_block();
-	long		injected = 0;
-
-	for (int e = 0; e < N_ENTRIES; e++)
-	{
-		for (size_t i = 0; i < N_TEXTS; i++)
-		{
-			CedarCode	right = right_code((Entry) e, i);
-
-			for (size_t pad = 8; pad <= block; pad += 40)
-			{
-				for (long n = 1;; n++)
-				{
-					Bench		b;
-					CedarCode	code;
-					bool		hit;
-
-					bench_open(&b);
-					cedar_arena_alloc(b.arena, pad);
-					b.host.fail_at = b.host.alloc_calls + n;
-					b.host.fail_after = n % 2 == 0;
-					code = run((Entry) e, b.arena, i, &b.err);
-					hit = b.host.alloc_calls >= b.host.fail_at;
-					if (hit)
-					{
-						injected++;
-						CHECKF(code == CEDAR_ERR_NOMEM && b.err.code == code && b.err.message[0] != '\0',
-							   "%s of text %zu, pad %zu, call %ld: %s", entry_names[e], i, pad, n,
-							   code_name(code));
-						/* the arena can be used again */
-						b.host.fail_at = 0;
-						b.host.fail_after = false;
-						code = run((Entry) e, b.arena, i, &b.err);
-					}
-					CHECKF(code == right, "%s of text %zu, then with memory: %s", entry_names[e], i,
-						   code_name(code));
-					bench_close(&b);
-					if (!hit)
-						break;
-				}
-			}
-		}
-	}
-	CHECKF(injected > 1000, "%ld failures were made", injected);
+	return call(c->entry, arena, text, strlen(text), CEDAR_SCHEMA_AUTO, &out, &len, err);
 }
 
 static void
-test_stack(void)
-{
-	for (int e = 0; e < N_ENTRIES; e++)
-	{
-		for (size_t i = 0; i < 2; i++)
-		{
-			bool		done = false;
-			long		n;
-
-			for (n = 1; !done; n++)
-			{
-				Bench		b;
-				CedarCode	code;
-
-				bench_open(&b);
-				b.host.stack_at = n;
-				code = run((Entry) e, b.arena, i, &b.err);
-				done = b.host.stack_calls < n;
-				CHECKF(code == (done ? CEDAR_OK : CEDAR_ERR_STACK), "%s of text %zu, call %ld: %s",
-					   entry_names[e], i, n, code_name(code));
-				bench_close(&b);
-			}
-			CHECKF(n > 20, "the stack check was asked %ld times", n);
-		}
-	}
-}
-
-/* Run until the n-th look for an interrupt, which jumps away: then false. */
-static bool
-run_until(Entry entry, size_t i, long n, CedarCode *code)
-{
-	static Bench b;
-	volatile bool done = false;
-
-	bench_open(&b);
-	b.host.interrupt_at = n;
-	if (setjmp(b.host.interrupt) == 0)
-	{
-		*code = run(entry, b.arena, i, &b.err);
-		done = true;
-	}
-	bench_close(&b);
-	return done;
-}
-
-/* A callback may leave by longjmp at any time: the arena is all there is. */
-static void
-test_interrupts(void)
+test_faults(void)
 {
 	for (int e = 0; e < N_ENTRIES; e++)
 	{
 		for (size_t i = 0; i < N_TEXTS; i++)
 		{
-			CedarCode	code = CEDAR_OK;
-			long		n = 1;
+			Call		c = {(Entry) e, i};
+			char		name[40];
 
-			while (!run_until((Entry) e, i, n, &code))
-				n++;
-			CHECKF((code == CEDAR_OK) == (i < 2), "%s of text %zu: %s", entry_names[e], i,
-				   code_name(code));
-			CHECKF(n > 1, "%s of text %zu never looks for interrupts", entry_names[e], i);
+			snprintf(name, sizeof(name), "%s of text %zu", entry_names[e], i);
+			CHECKF(faults_memory(name, run, &c) > 20, "%s asks for little memory", name);
+			faults_interrupts(name, run, &c);
+			if (i < 2)
+				CHECKF(faults_stack(name, run, &c) > 20, "%s looks at the stack seldom", name);
 		}
 	}
 }
@@ -661,9 +538,12 @@ test_bare_host(void)
 	b.host.vtable.stack_is_too_deep = NULL;
 	b.host.vtable.check_interrupt = NULL;
 	b.arena = cedar_arena_create(&b.host.vtable);
-	CHECK(run(PARSE, b.arena, 0, &b.err) == CEDAR_OK);
-	CHECK(run(TO_JSON, b.arena, 1, &b.err) == CEDAR_OK);
-	CHECK(run(TO_TEXT, b.arena, 1, &b.err) == CEDAR_OK);
+	for (int e = 0; e < N_ENTRIES; e++)
+	{
+		Call		c = {(Entry) e, 1};
+
+		CHECK(run(&c, b.arena, &b.err) == CEDAR_OK);
+	}
 	bench_close(&b);
 }
 
@@ -680,9 +560,7 @@ main(void)
 	test_long_text();
 	test_hierarchy();
 	test_many();
-	test_out_of_memory();
-	test_stack();
-	test_interrupts();
+	test_faults();
 	test_bare_host();
 	return checks_end();
 }
