@@ -21,10 +21,10 @@ cedar_policy_is_linked(const CedarPolicy *policy)
 }
 
 static CedarCode
-scope_matches(CedarEval *e, const CedarPolicy *policy, CedarVar side,
-			  const CedarUid *uid, bool *matches)
+scope_matches(CedarEval *e, const CedarPolicy *policy, CedarVar side, bool *matches)
 {
 	const CedarScope *s = &policy->piece->scope[side];
+	const CedarUid *uid = e->asked[side].uid;
 
 	*matches = true;
 	switch ((CedarScopeOp) s->op)
@@ -32,7 +32,7 @@ scope_matches(CedarEval *e, const CedarPolicy *policy, CedarVar side,
 		case CEDAR_SCOPE_ANY:
 			return CEDAR_OK;
 		case CEDAR_SCOPE_EQ:
-			*matches = cedar_uid_equal(uid, cedar_scope_uid(policy, side, 0));
+			*matches = cedar_uid_same(uid, cedar_scope_uid(policy, side, 0));
 			return CEDAR_OK;
 		case CEDAR_SCOPE_IS:
 			*matches = cedar_uid_has_type(uid, cedar_eval_str(e, s->type));
@@ -45,7 +45,7 @@ scope_matches(CedarEval *e, const CedarPolicy *policy, CedarVar side,
 		case CEDAR_SCOPE_IN:
 			*matches = false;
 			for (uint32_t i = 0; i < cedar_scope_count(s) && !*matches; i++)
-				TRY(cedar_eval_in(e, uid, cedar_scope_uid(policy, side, i), matches));
+				TRY(cedar_eval_in(e, side, cedar_scope_uid(policy, side, i), matches));
 			return CEDAR_OK;
 	}
 	*matches = false;
@@ -56,29 +56,30 @@ scope_matches(CedarEval *e, const CedarPolicy *policy, CedarVar side,
 static CedarCode
 policy_applies(CedarEval *e, const CedarPolicy *policy, bool *satisfied)
 {
-	const CedarPiece *piece = policy->piece;
-	const CedarUid *const uids[3] = {
-		e->request->principal, e->request->action, e->request->resource
-	};
 	static const CedarVar order[3] = {CEDAR_VAR_ACTION, CEDAR_VAR_PRINCIPAL, CEDAR_VAR_RESOURCE};
+	const CedarPiece *piece = policy->piece;
+	CedarMark	mark;
+	CedarCode	code;
 
 	e->block = (const char *) piece;
-	*satisfied = false;
+	*satisfied = true;
 	/* scopes cannot fail, so their order is free: the cheapest first */
 	for (int i = 0; i < 3; i++)
 	{
-		bool		matches;
-
-		TRY(scope_matches(e, policy, order[i], uids[order[i]], &matches));
-		if (!matches)
+		if (piece->scope[order[i]].op == CEDAR_SCOPE_ANY)
+			continue;
+		TRY(scope_matches(e, policy, order[i], satisfied));
+		if (!*satisfied)
 			return CEDAR_OK;
 	}
 	if (piece->root == CEDAR_NONE)
-	{
-		*satisfied = true;
 		return CEDAR_OK;
-	}
-	return cedar_eval_condition(e, piece, satisfied);
+	mark = cedar_arena_mark(e->arena);
+	code = cedar_eval_condition(e, piece, satisfied);
+	/* ancestors live in the source's arena: release only when it is another */
+	if (e->source->arena != e->arena)
+		cedar_arena_release(e->arena, mark);
+	return code;
 }
 
 /* ---------------------------------------------------------- authorization */
@@ -103,78 +104,155 @@ add_number(CedarArena *arena, Numbers *list, uint32_t number)
 	return true;
 }
 
+/* One authorization and what it has found. */
+typedef struct Authorization
+{
+	CedarEval	eval;
+	const CedarPolicy *policies;
+	uint32_t	considered;
+	bool		reasons_wanted;
+	bool		permitted;
+	bool		forbidden;
+	Numbers		permits;
+	Numbers		forbids;
+	CedarPolicyError *errors;
+	uint32_t	n_errors;
+	uint32_t	error_cap;
+} Authorization;
+
+static CedarCode
+add_error(Authorization *a, uint32_t number)
+{
+	void	   *array = a->errors;
+
+	if (!cedar_grow(a->eval.arena, &array, &a->error_cap, a->n_errors + 1,
+					sizeof(CedarPolicyError)))
+		return cedar_nomem(a->eval.err);
+	a->errors = array;
+	a->errors[a->n_errors].policy = number;
+	a->errors[a->n_errors].error = *a->eval.err;
+	a->n_errors++;
+	return CEDAR_OK;
+}
+
+static CedarCode
+consider(Authorization *a, uint32_t number)
+{
+	CedarEval  *e = &a->eval;
+	const CedarPolicy *policy = &a->policies[number];
+	bool		forbid = policy->piece->forbid;
+	bool		satisfied;
+	CedarCode	code;
+
+	if (a->considered++ % 16 == 0)
+		cedar_arena_check_interrupt(e->arena);
+	if (policy->piece->template && !cedar_policy_is_linked(policy))
+		return CEDAR_OK;
+	/* one satisfied permit is enough when nobody asks for reasons */
+	if (!a->reasons_wanted && !forbid && a->permitted)
+		return CEDAR_OK;
+	code = policy_applies(e, policy, &satisfied);
+	if (code != CEDAR_OK)
+	{
+		if (!cedar_is_policy_error(code))
+			return code;
+		return a->reasons_wanted ? add_error(a, number) : CEDAR_OK;
+	}
+	if (!satisfied)
+		return CEDAR_OK;
+	if (forbid)
+		a->forbidden = true;
+	else
+		a->permitted = true;
+	if (a->reasons_wanted &&
+		!add_number(e->arena, forbid ? &a->forbids : &a->permits, number))
+		return cedar_nomem(e->err);
+	return CEDAR_OK;
+}
+
+/* The policies of the lists, one list after the other. */
+static CedarCode
+consider_lists(Authorization *a, const CedarCandidates *found)
+{
+	for (uint32_t i = 0; i < found->n; i++)
+	{
+		const CedarNumbers *list = &found->lists[i];
+
+		for (uint32_t k = 0; k < list->n; k++)
+		{
+			TRY(consider(a, list->at[k]));
+			if (a->forbidden && !a->reasons_wanted)
+				return CEDAR_OK;
+		}
+	}
+	return CEDAR_OK;
+}
+
+/* Errors are large: sort where they stand, then copy. */
+static CedarCode
+sort_errors(Authorization *a)
+{
+	typedef struct Place
+	{
+		uint32_t	policy;		/* first: it is what is compared */
+		uint32_t	at;
+	} Place;
+	CedarArena *arena = a->eval.arena;
+	Place	   *places = cedar_arena_alloc(arena, a->n_errors * sizeof(Place));
+	CedarPolicyError *sorted = cedar_arena_alloc(arena, a->n_errors * sizeof(CedarPolicyError));
+
+	if (places == NULL || sorted == NULL)
+		return cedar_nomem(a->eval.err);
+	for (uint32_t i = 0; i < a->n_errors; i++)
+		places[i] = (Place) {a->errors[i].policy, i};
+	cedar_sort(arena, places, a->n_errors, sizeof(Place), cedar_number_compare);
+	for (uint32_t i = 0; i < a->n_errors; i++)
+	{
+		cedar_arena_check_interrupt(arena);
+		sorted[i] = a->errors[places[i].at];
+	}
+	a->errors = sorted;
+	return CEDAR_OK;
+}
+
 CedarCode
 cedar_authorize(CedarArena *arena, const CedarPolicy *policies, uint32_t n,
 				const CedarIndex *index, const CedarEntitySource *source,
 				const CedarRequest *request, bool reasons_wanted,
 				CedarDecision *decision, CedarError *err)
 {
-	CedarEval	e = {.arena = arena, .source = source, .request = request, .err = err};
-	Numbers		permits = {NULL, 0, 0};
-	Numbers		forbids = {NULL, 0, 0};
-	void	   *errors = NULL;
-	uint32_t	error_cap = 0;
-	uint32_t	n_errors = 0;
-	const uint32_t *candidates = NULL;
-	bool		permitted = false;
+	Authorization a = {.policies = policies, .reasons_wanted = reasons_wanted};
+	Numbers    *reasons;
 
+	cedar_eval_init(&a.eval, arena, source, request, err);
+	if (cedar_arena_stack_is_too_deep(arena))
+		return cedar_stack(err);
 	memset(decision, 0, sizeof(*decision));
 	if (index != NULL)
-		TRY(cedar_index_search(&e, index, &candidates, &n));
-	for (uint32_t k = 0; k < n; k++)
 	{
-		uint32_t	i = candidates != NULL ? candidates[k] : k;
-		const CedarPiece *piece = policies[i].piece;
-		bool		satisfied;
-		CedarCode	code;
-		CedarMark	mark;
+		CedarCandidates found;
 
-		if (k % 256 == 0)
-			cedar_arena_check_interrupt(arena);
-		if (!cedar_policy_is_linked(&policies[i]))
-			continue;
-		/* one satisfied permit is enough when nobody asks for reasons */
-		if (!reasons_wanted && !piece->forbid && permitted)
-			continue;
-		mark = cedar_arena_mark(arena);
-		code = policy_applies(&e, &policies[i], &satisfied);
-		/* ancestors live in the source's arena: release only when it is another */
-		if (source->arena != arena)
-			cedar_arena_release(arena, mark);
-		if (code != CEDAR_OK)
+		TRY(cedar_index_search(&a.eval, index, &found));
+		TRY(consider_lists(&a, &found));
+		if (found.n > 1)
 		{
-			if (!cedar_is_policy_error(code))
-				return code;
-			if (!reasons_wanted)
-				continue;
-			if (!cedar_grow(arena, &errors, &error_cap, n_errors + 1, sizeof(CedarPolicyError)))
-				return cedar_nomem(err);
-			((CedarPolicyError *) errors)[n_errors].policy = i;
-			((CedarPolicyError *) errors)[n_errors].error = *err;
-			n_errors++;
-			continue;
+			cedar_sort(arena, a.permits.at, a.permits.n, sizeof(uint32_t), cedar_number_compare);
+			cedar_sort(arena, a.forbids.at, a.forbids.n, sizeof(uint32_t), cedar_number_compare);
+			if (a.n_errors > 1)
+				TRY(sort_errors(&a));
 		}
-		if (!satisfied)
-			continue;
-		if (!reasons_wanted)
-		{
-			if (piece->forbid)
-				return CEDAR_OK;	/* deny */
-			permitted = true;
-		}
-		else if (!add_number(arena, piece->forbid ? &forbids : &permits, i))
-			return cedar_nomem(err);
 	}
-	if (!reasons_wanted)
+	else
 	{
-		decision->allow = permitted;
-		return CEDAR_OK;
+		for (uint32_t i = 0; i < n && (reasons_wanted || !a.forbidden); i++)
+			TRY(consider(&a, i));
 	}
-	decision->allow = permits.n > 0 && forbids.n == 0;
-	decision->n_reasons = forbids.n > 0 ? forbids.n : permits.n;
-	decision->reasons = forbids.n > 0 ? forbids.at : permits.at;
-	decision->n_errors = n_errors;
-	decision->errors = errors;
+	decision->allow = a.permitted && !a.forbidden;
+	reasons = a.forbidden ? &a.forbids : &a.permits;
+	decision->n_reasons = reasons->n;
+	decision->reasons = reasons->at;
+	decision->n_errors = a.n_errors;
+	decision->errors = a.errors;
 	return CEDAR_OK;
 }
 

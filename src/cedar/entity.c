@@ -330,7 +330,7 @@ cedar_entities_place(const CedarEntities *es, const CedarUid *uid)
 {
 	uint32_t	h = uid->hash & (es->cap - 1);
 
-	while (es->table[h] != NULL && !cedar_uid_equal(es->table[h]->uid, uid))
+	while (es->table[h] != NULL && !cedar_uid_same(es->table[h]->uid, uid))
 		h = (h + 1) & (es->cap - 1);
 	return &es->table[h];
 }

@@ -16,13 +16,13 @@
 
 #include "eval.h"
 
-static CedarCode eval(CedarEval *e, uint32_t i, CedarValue *out);
+static CedarCode eval_inner(CedarEval *e, const CedarNode *n, CedarValue *out);
 
 /* ---------------------------------------------------------------- helpers */
 
 #define STACK_CHECK_DEPTH 16
 
-static CedarCode
+static CEDAR_COLD CedarCode
 spend_slowly(CedarEval *e, uint64_t n)
 {
 	cedar_arena_check_interrupt(e->arena);
@@ -70,7 +70,27 @@ spend_comparison(CedarEval *e, const CedarValue *v)
 	}
 }
 
-static void
+/* Evaluate node i.  Leaves, half of all nodes, need no call. */
+static inline CedarCode
+eval(CedarEval *e, uint32_t i, CedarValue *out)
+{
+	const CedarNode *n = &e->nodes[i];
+
+	TRY(spend(e, 1));
+	switch (n->op)
+	{
+		case CEDAR_OP_LIT:
+			*out = cedar_slot_value((const CedarSlot *) (e->block + n->a));
+			return CEDAR_OK;
+		case CEDAR_OP_VAR:
+			*out = e->vars[n->n];
+			return CEDAR_OK;
+		default:
+			return eval_inner(e, n, out);
+	}
+}
+
+static CEDAR_COLD void
 set_position(CedarEval *e, uint32_t i)
 {
 	const CedarPiece *p = (const CedarPiece *) e->block;
@@ -108,7 +128,7 @@ need_hash(CedarValue *v)
 		v->hash = cedar_hash_value((CedarKind) v->kind, v->u.i);
 }
 
-static CedarCode
+static CEDAR_COLD CedarCode
 type_error(CedarEval *e, const char *expected, const CedarValue *got)
 {
 	char		buf[160];
@@ -117,7 +137,7 @@ type_error(CedarEval *e, const char *expected, const CedarValue *got)
 					  expected, cedar_value_describe(got, buf, sizeof(buf)));
 }
 
-static CedarCode
+static CEDAR_COLD CedarCode
 no_entity(CedarEval *e, const CedarUid *uid)
 {
 	CedarValue	v = cedar_value_uid(uid);
@@ -127,35 +147,75 @@ no_entity(CedarEval *e, const CedarUid *uid)
 					  cedar_value_describe(&v, buf, sizeof(buf)));
 }
 
-CedarCode
-cedar_eval_find(CedarEval *e, const CedarUid *uid, CedarEntity **entity)
+void
+cedar_eval_init(CedarEval *e, CedarArena *arena, const CedarEntitySource *source,
+				const CedarRequest *request, CedarError *err)
 {
-	const CedarUid *const asked[3] = {
-		e->request->principal, e->request->action, e->request->resource
-	};
-
-	for (int k = 0; k < 3; k++)
-	{
-		if (uid != asked[k])
-			continue;
-		if (!e->looked_up[k])
-		{
-			TRY(e->source->find(e->source->userdata, uid, &e->known[k], e->err));
-			e->looked_up[k] = true;
-		}
-		*entity = e->known[k];
-		return CEDAR_OK;
-	}
-	return e->source->find(e->source->userdata, uid, entity, e->err);
+	memset(e, 0, sizeof(*e));
+	e->arena = arena;
+	e->source = source;
+	e->request = request;
+	e->err = err;
+	e->asked[CEDAR_VAR_PRINCIPAL].uid = request->principal;
+	e->asked[CEDAR_VAR_ACTION].uid = request->action;
+	e->asked[CEDAR_VAR_RESOURCE].uid = request->resource;
+	e->vars[CEDAR_VAR_PRINCIPAL] = cedar_value_uid(request->principal);
+	e->vars[CEDAR_VAR_ACTION] = cedar_value_uid(request->action);
+	e->vars[CEDAR_VAR_RESOURCE] = cedar_value_uid(request->resource);
+	e->vars[CEDAR_VAR_CONTEXT] = cedar_value_rec(request->context);
 }
 
-CedarCode
-cedar_eval_ancestors(CedarEval *e, const CedarUid *uid, const CedarUidSet **ancestors)
+/* The uid as one of the request, or NULL: by its address, for it comes from there. */
+static inline CedarAsked *
+find_asked(CedarEval *e, const CedarUid *uid)
+{
+	for (int k = 0; k < 3; k++)
+		if (uid == e->asked[k].uid)
+			return &e->asked[k];
+	return NULL;
+}
+
+static CedarCode
+find(CedarEval *e, const CedarUid *uid, CedarAsked *asked, CedarEntity **entity)
+{
+	TRY(e->source->find(e->source->userdata, uid, entity, e->err));
+	if (asked != NULL)
+	{
+		asked->entity = *entity;
+		asked->found = true;
+	}
+	else
+	{
+		e->last_uid = uid;
+		e->last_entity = *entity;
+	}
+	return CEDAR_OK;
+}
+
+static inline CedarCode
+eval_find(CedarEval *e, const CedarUid *uid, CedarEntity **entity)
+{
+	CedarAsked *asked;
+
+	if (uid == e->last_uid)
+	{
+		*entity = e->last_entity;
+		return CEDAR_OK;
+	}
+	asked = find_asked(e, uid);
+	if (asked == NULL || !asked->found)
+		return find(e, uid, asked, entity);
+	*entity = asked->entity;
+	return CEDAR_OK;
+}
+
+static CedarCode
+climb(CedarEval *e, const CedarUid *uid, const CedarUidSet **ancestors)
 {
 	CedarEntity *entity;
 
 	*ancestors = NULL;
-	TRY(cedar_eval_find(e, uid, &entity));
+	TRY(eval_find(e, uid, &entity));
 	if (entity == NULL || entity->n_parents == 0)
 		return CEDAR_OK;
 	if (entity->ancestors == NULL)
@@ -165,19 +225,46 @@ cedar_eval_ancestors(CedarEval *e, const CedarUid *uid, const CedarUidSet **ance
 }
 
 CedarCode
-cedar_eval_in(CedarEval *e, const CedarUid *uid, const CedarUid *other, bool *result)
+cedar_eval_climb(CedarEval *e, CedarAsked *asked)
 {
-	const CedarUidSet *ancestors;
-
-	*result = true;
-	if (cedar_uid_equal(uid, other))
-		return CEDAR_OK;
-	TRY(cedar_eval_ancestors(e, uid, &ancestors));
-	*result = ancestors != NULL && cedar_uidset_has(ancestors, other);
+	TRY(climb(e, asked->uid, &asked->ancestors));
+	asked->climbed = true;
 	return CEDAR_OK;
 }
 
+/* NULL for none. */
+static inline CedarCode
+find_ancestors(CedarEval *e, const CedarUid *uid, const CedarUidSet **ancestors)
+{
+	const CedarAsked *asked = find_asked(e, uid);
+
+	if (asked == NULL)
+		return climb(e, uid, ancestors);
+	return cedar_eval_ancestors(e, (CedarVar) (asked - e->asked), ancestors);
+}
+
 /* -------------------------------------------------------------- operators */
+
+/*
+ * All elements must be entities, whatever the first of them says.  They are
+ * ordered by their kind.
+ */
+static CedarCode
+all_entities(CedarEval *e, const CedarSet *set)
+{
+	if (set->n == 0 ||
+		(set->elems[0].kind == CEDAR_ENTITY && set->elems[set->n - 1].kind == CEDAR_ENTITY))
+		return CEDAR_OK;
+	for (uint32_t i = 0; i < set->n; i++)
+	{
+		CedarValue	v = cedar_slot_value(&set->elems[i]);
+
+		TRY(spend(e, 1));
+		if (v.kind != CEDAR_ENTITY)
+			return type_error(e, "a set of entities", &v);
+	}
+	return CEDAR_OK;
+}
 
 static CedarCode
 eval_in(CedarEval *e, const CedarUid *uid, const CedarValue *right, CedarValue *out)
@@ -187,29 +274,26 @@ eval_in(CedarEval *e, const CedarUid *uid, const CedarValue *right, CedarValue *
 
 	if (right->kind == CEDAR_ENTITY)
 	{
-		TRY(cedar_eval_in(e, uid, right->u.uid, &found));
+		found = cedar_uid_same(uid, right->u.uid);
+		if (!found)
+		{
+			TRY(find_ancestors(e, uid, &ancestors));
+			found = ancestors != NULL && cedar_uidset_has(ancestors, right->u.uid);
+		}
 		set_bool(out, found);
 		return CEDAR_OK;
 	}
 	if (right->kind != CEDAR_SET)
 		return type_error(e, "an entity or a set of entities", right);
-	/* all elements must be entities, whatever the first of them says */
-	for (uint32_t i = 0; i < right->u.set->n; i++)
-	{
-		CedarValue	v = cedar_slot_value(&right->u.set->elems[i]);
-
-		TRY(spend(e, 1));
-		if (v.kind != CEDAR_ENTITY)
-			return type_error(e, "a set of entities", &v);
-	}
+	TRY(all_entities(e, right->u.set));
 	for (uint32_t i = 0; i < right->u.set->n && !found; i++)
 	{
 		CedarValue	v = cedar_slot_value(&right->u.set->elems[i]);
 
 		TRY(spend(e, 1));
-		found = cedar_uid_equal(uid, v.u.uid);
+		found = cedar_uid_same(uid, v.u.uid);
 		if (!found && i == 0)
-			TRY(cedar_eval_ancestors(e, uid, &ancestors));
+			TRY(find_ancestors(e, uid, &ancestors));
 		found = found || (ancestors != NULL && cedar_uidset_has(ancestors, v.u.uid));
 	}
 	set_bool(out, found);
@@ -302,6 +386,16 @@ eval_sets(CedarEval *e, CedarOp op, const CedarValue *a, const CedarValue *b, Ce
 	return CEDAR_OK;
 }
 
+static CEDAR_COLD CedarCode
+no_tag(CedarEval *e, const CedarValue *v, const CedarStr *tag)
+{
+	char		buf[160];
+
+	return cedar_fail(e->err, CEDAR_EVAL_NO_TAG, "%s has no tag \"%.*s\"",
+					  cedar_value_describe(v, buf, sizeof(buf)),
+					  CEDAR_EXCERPT(tag->bytes, tag->len));
+}
+
 static CedarCode
 eval_tag(CedarEval *e, CedarOp op, const CedarValue *a, const CedarValue *b, CedarValue *out)
 {
@@ -312,7 +406,7 @@ eval_tag(CedarEval *e, CedarOp op, const CedarValue *a, const CedarValue *b, Ced
 		return type_error(e, "an entity", a);
 	if (b->kind != CEDAR_STRING)
 		return type_error(e, "a string", b);
-	TRY(cedar_eval_find(e, a->u.uid, &entity));
+	TRY(eval_find(e, a->u.uid, &entity));
 	slot = entity == NULL || entity->tags == NULL ? NULL :
 		cedar_record_get(entity->tags, b->u.str);
 	if (op == CEDAR_OP_HAS_TAG)
@@ -323,13 +417,7 @@ eval_tag(CedarEval *e, CedarOp op, const CedarValue *a, const CedarValue *b, Ced
 	if (entity == NULL)
 		return no_entity(e, a->u.uid);
 	if (slot == NULL)
-	{
-		char		buf[160];
-
-		return cedar_fail(e->err, CEDAR_EVAL_NO_TAG, "%s has no tag \"%.*s\"",
-						  cedar_value_describe(a, buf, sizeof(buf)),
-						  CEDAR_EXCERPT(b->u.str->bytes, b->u.str->len));
-	}
+		return no_tag(e, a, b->u.str);
 	*out = cedar_slot_value(slot);
 	return CEDAR_OK;
 }
@@ -338,7 +426,7 @@ eval_tag(CedarEval *e, CedarOp op, const CedarValue *a, const CedarValue *b, Ced
  * The attribute's slot, NULL when there is none.  With `strict` an entity that
  * is not in the store is an error, as for access; without it a plain no.
  */
-static CedarCode
+static inline CedarCode
 find_attr(CedarEval *e, const CedarValue *v, const CedarStr *name, bool strict,
 		  const CedarSlot **slot)
 {
@@ -352,12 +440,24 @@ find_attr(CedarEval *e, const CedarValue *v, const CedarStr *name, bool strict,
 	}
 	if (v->kind != CEDAR_ENTITY)
 		return type_error(e, "a record or an entity", v);
-	TRY(cedar_eval_find(e, v->u.uid, &entity));
+	TRY(eval_find(e, v->u.uid, &entity));
 	if (entity == NULL && strict)
 		return no_entity(e, v->u.uid);
 	*slot = entity == NULL || entity->attrs == NULL ? NULL :
 		cedar_record_get(entity->attrs, name);
 	return CEDAR_OK;
+}
+
+static CEDAR_COLD void
+no_attr(CedarEval *e, const CedarValue *v, const CedarStr *name)
+{
+	char		buf[160];
+
+	cedar_fail(e->err, CEDAR_EVAL_NO_ATTR, "%s has no attribute \"%.*s\"",
+			   v->kind == CEDAR_RECORD ? "the record" :
+			   cedar_value_describe(v, buf, sizeof(buf)),
+			   CEDAR_EXCERPT(name->bytes, name->len));
+	cedar_hint(e->err, "Test for it first with \"has\".");
 }
 
 static CedarCode
@@ -366,15 +466,10 @@ get_attr(CedarEval *e, const CedarValue *v, const CedarStr *name, CedarValue *ou
 	const CedarSlot *slot;
 
 	TRY(find_attr(e, v, name, true, &slot));
-	if (slot == NULL)
+	if (CEDAR_UNLIKELY(slot == NULL))
 	{
-		char		buf[160];
-
-		cedar_fail(e->err, CEDAR_EVAL_NO_ATTR, "%s has no attribute \"%.*s\"",
-				   v->kind == CEDAR_RECORD ? "the record" :
-				   cedar_value_describe(v, buf, sizeof(buf)),
-				   CEDAR_EXCERPT(name->bytes, name->len));
-		return cedar_hint(e->err, "Test for it first with \"has\".");
+		no_attr(e, v, name);
+		return CEDAR_EVAL_NO_ATTR;
 	}
 	*out = cedar_slot_value(slot);
 	return CEDAR_OK;
@@ -528,6 +623,15 @@ eval_chain(CedarEval *e, const CedarNode *n, bool stop, CedarValue *out)
 	return CEDAR_OK;
 }
 
+static CEDAR_COLD CedarCode
+not_in(CedarEval *e, const CedarValue *left, const CedarValue *right)
+{
+	type_error(e, "an entity", left);
+	if (right->kind == CEDAR_SET)
+		cedar_hint(e->err, "\"in\" asks the entity hierarchy; use contains() to look into a set.");
+	return CEDAR_EVAL_TYPE;
+}
+
 static CedarCode
 eval_binary(CedarEval *e, const CedarNode *n, CedarValue *out)
 {
@@ -555,15 +659,6 @@ eval_binary(CedarEval *e, const CedarNode *n, CedarValue *out)
 		case CEDAR_OP_SUB:
 		case CEDAR_OP_MUL:
 			return eval_arithmetic(e, (CedarOp) n->op, &a, &b, out);
-		case CEDAR_OP_IN:
-			if (a.kind != CEDAR_ENTITY)
-			{
-				type_error(e, "an entity", &a);
-				if (b.kind == CEDAR_SET)
-					cedar_hint(e->err, "\"in\" asks the entity hierarchy; use contains() to look into a set.");
-				return CEDAR_EVAL_TYPE;
-			}
-			return eval_in(e, a.u.uid, &b, out);
 		case CEDAR_OP_CONTAINS:
 			if (a.kind != CEDAR_SET)
 				return type_error(e, "a set", &a);
@@ -582,31 +677,12 @@ eval_binary(CedarEval *e, const CedarNode *n, CedarValue *out)
 static CedarCode
 eval_node(CedarEval *e, const CedarNode *n, CedarValue *out)
 {
-	CedarValue	v;
+	CedarValue	v,
+				right;
 	bool		ok;
 
 	switch ((CedarOp) n->op)
 	{
-		case CEDAR_OP_LIT:
-			*out = cedar_slot_value((const CedarSlot *) (e->block + n->a));
-			return CEDAR_OK;
-		case CEDAR_OP_VAR:
-			switch ((CedarVar) n->n)
-			{
-				case CEDAR_VAR_PRINCIPAL:
-					*out = cedar_value_uid(e->request->principal);
-					break;
-				case CEDAR_VAR_ACTION:
-					*out = cedar_value_uid(e->request->action);
-					break;
-				case CEDAR_VAR_RESOURCE:
-					*out = cedar_value_uid(e->request->resource);
-					break;
-				case CEDAR_VAR_CONTEXT:
-					*out = cedar_value_rec(e->request->context);
-					break;
-			}
-			return CEDAR_OK;
 		case CEDAR_OP_IF:
 			TRY(eval(e, n->a, &v));
 			if (v.kind != CEDAR_BOOL)
@@ -640,6 +716,12 @@ eval_node(CedarEval *e, const CedarNode *n, CedarValue *out)
 		case CEDAR_OP_GET_ATTR:
 			TRY(eval(e, n->a, &v));
 			return get_attr(e, &v, cedar_eval_str(e, n->b), out);
+		case CEDAR_OP_IN:
+			TRY(eval(e, n->a, &v));
+			TRY(eval(e, n->b, &right));
+			if (CEDAR_UNLIKELY(v.kind != CEDAR_ENTITY))
+				return not_in(e, &v, &right);
+			return eval_in(e, v.u.uid, &right, out);
 		case CEDAR_OP_HAS_ATTR:
 			return eval_has(e, n, out);
 		case CEDAR_OP_LIKE:
@@ -656,8 +738,6 @@ eval_node(CedarEval *e, const CedarNode *n, CedarValue *out)
 			ok = cedar_uid_has_type(v.u.uid, cedar_eval_str(e, n->b));
 			if (ok && n->c != CEDAR_NONE)
 			{
-				CedarValue	right;
-
 				TRY(eval(e, n->c, &right));
 				return eval_in(e, v.u.uid, &right, out);
 			}
@@ -677,22 +757,20 @@ eval_node(CedarEval *e, const CedarNode *n, CedarValue *out)
 }
 
 static CedarCode
-eval(CedarEval *e, uint32_t i, CedarValue *out)
+eval_inner(CedarEval *e, const CedarNode *n, CedarValue *out)
 {
 	CedarCode	code;
 
-	TRY(spend(e, 1));
-
 	/* A few levels are within the margin that every host keeps. */
-	if (CEDAR_UNLIKELY(e->nodes[i].depth % STACK_CHECK_DEPTH == 0 &&
+	if (CEDAR_UNLIKELY(n->depth % STACK_CHECK_DEPTH == 0 &&
 					   cedar_arena_stack_is_too_deep(e->arena)))
 		return cedar_stack(e->err);
-	code = eval_node(e, &e->nodes[i], out);
+	code = eval_node(e, n, out);
 
 	/* the innermost node that fails is where the error is */
 	if (CEDAR_UNLIKELY(code != CEDAR_OK) && cedar_is_policy_error(code) &&
 		!e->err->has_position)
-		set_position(e, i);
+		set_position(e, (uint32_t) (n - e->nodes));
 	return code;
 }
 
@@ -705,9 +783,6 @@ cedar_eval_condition(CedarEval *e, const CedarPiece *piece, bool *result)
 	e->nodes = cedar_piece_nodes(piece);
 	e->steps = CEDAR_MAX_STEPS;
 	e->err->has_position = false;
-	cedar_arena_check_interrupt(e->arena);
-	if (cedar_arena_stack_is_too_deep(e->arena))
-		return cedar_stack(e->err);
 	TRY(eval(e, piece->root, &v));
 	if (v.kind != CEDAR_BOOL)
 	{

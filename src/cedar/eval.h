@@ -11,7 +11,17 @@
 
 #include "internal.h"
 
-/* Lives on the stack of cedar_authorize. */
+/* A uid of the request; what is known of its entity is filled at first use. */
+typedef struct CedarAsked
+{
+	const CedarUid *uid;
+	CedarEntity *entity;
+	const CedarUidSet *ancestors;
+	bool		found;			/* entity is filled */
+	bool		climbed;		/* ancestors is filled */
+} CedarAsked;
+
+/* Lives on the stack of cedar_authorize; begins with cedar_eval_init. */
 typedef struct CedarEval
 {
 	CedarArena *arena;
@@ -23,9 +33,12 @@ typedef struct CedarEval
 	const char *block;
 	const CedarNode *nodes;
 
-	/* entities of principal, action and resource, looked up at first use */
-	CedarEntity *known[3];
-	bool		looked_up[3];
+	CedarAsked	asked[3];		/* principal, action, resource */
+	CedarValue	vars[4];		/* values of the variables */
+
+	/* the last entity found that is none of those; policies ask in rows */
+	const CedarUid *last_uid;
+	CedarEntity *last_entity;
 
 	uint64_t	steps;			/* left to do */
 } CedarEval;
@@ -52,17 +65,38 @@ cedar_is_policy_error(CedarCode code)
 	return code >= CEDAR_EVAL_TYPE;
 }
 
-/* The entity, or NULL when the source has none of this uid. */
-extern CedarCode cedar_eval_find(CedarEval *e, const CedarUid *uid,
-								 CedarEntity **entity);
+extern void cedar_eval_init(CedarEval *e, CedarArena *arena,
+							const CedarEntitySource *source,
+							const CedarRequest *request, CedarError *err);
 
-/* The ancestors of an entity, NULL when it has none. */
-extern CedarCode cedar_eval_ancestors(CedarEval *e, const CedarUid *uid,
-									  const CedarUidSet **ancestors);
+/* Fill asked->ancestors. */
+extern CedarCode cedar_eval_climb(CedarEval *e, CedarAsked *asked);
 
-/* Is uid the same as, or a descendant of, the other? */
-extern CedarCode cedar_eval_in(CedarEval *e, const CedarUid *uid,
-							   const CedarUid *other, bool *result);
+/* The ancestors of principal, action or resource, NULL when it has none. */
+static inline CedarCode
+cedar_eval_ancestors(CedarEval *e, CedarVar var, const CedarUidSet **ancestors)
+{
+	CedarAsked *asked = &e->asked[var];
+
+	if (CEDAR_UNLIKELY(!asked->climbed))
+		TRY(cedar_eval_climb(e, asked));
+	*ancestors = asked->ancestors;
+	return CEDAR_OK;
+}
+
+/* Is principal, action or resource the same as, or a descendant of, the other? */
+static inline CedarCode
+cedar_eval_in(CedarEval *e, CedarVar var, const CedarUid *other, bool *result)
+{
+	const CedarUidSet *ancestors;
+
+	*result = true;
+	if (cedar_uid_same(e->asked[var].uid, other))
+		return CEDAR_OK;
+	TRY(cedar_eval_ancestors(e, var, &ancestors));
+	*result = ancestors != NULL && cedar_uidset_has(ancestors, other);
+	return CEDAR_OK;
+}
 
 /* Evaluate the condition of the policy at hand, which has one. */
 extern CedarCode cedar_eval_condition(CedarEval *e, const CedarPiece *piece,

@@ -64,12 +64,15 @@ struct CedarIndex
 	uint32_t	n_policies;
 	uint32_t	n_groups;		/* at least 1; from 1 on ascending by hash */
 	uint32_t	groups;			/* offset */
-	uint32_t	actions_in;		/* does a policy say `action in`? */
+	uint32_t	flags;			/* ACTIONS_* */
 	uint32_t	unused;
 };
 
+#define ACTIONS_IN		1		/* a policy says `action in` */
+#define ACTIONS_SEVERAL	2		/* a policy names several actions */
+
 #define INDEX_MAGIC		0x31584443	/* "CDX1", little-endian */
-#define INDEX_FORMAT	2
+#define INDEX_FORMAT	3
 
 CEDAR_STATIC_ASSERT(sizeof(Bucket) == 12 && sizeof(Group) == 24 &&
 					sizeof(struct CedarIndex) == 40, "the index has no padding");
@@ -77,10 +80,11 @@ CEDAR_STATIC_ASSERT(sizeof(Bucket) == 12 && sizeof(Group) == 24 &&
 CEDAR_STATIC_ASSERT(offsetof(struct CedarIndex, checksum) == CEDAR_CHECKSUM_AT,
 					"the checksum is where cedar_block_checksum expects it");
 
+/* Hashes are spread well already; the kinds have to be kept apart. */
 static inline uint32_t
 key_hash(KeyKind kind, uint32_t hash)
 {
-	return cedar_hash_mix(hash, (uint32_t) kind);
+	return hash + (uint32_t) kind * UINT32_C(0x9E3779B9);
 }
 
 /* --------------------------------------------------------------- building */
@@ -178,7 +182,7 @@ best_key(const CedarPolicy *policy, const Counts *counts, uint32_t *hash)
 
 static CedarCode
 count_keys(CedarArena *arena, const CedarPolicy *policies, uint32_t n,
-		   Counts *counts, size_t *n_entries, bool *actions_in, CedarError *err)
+		   Counts *counts, size_t *n_entries, uint32_t *flags, CedarError *err)
 {
 	uint32_t	cap = 64;
 
@@ -210,7 +214,7 @@ count_keys(CedarArena *arena, const CedarPolicy *policies, uint32_t n,
 		}
 		*n_entries += action->op == CEDAR_SCOPE_ANY ? 1 : action->n;
 		if (action->op == CEDAR_SCOPE_IN)
-			*actions_in = true;
+			*flags |= action->n > 1 ? ACTIONS_IN | ACTIONS_SEVERAL : ACTIONS_IN;
 	}
 	return CEDAR_OK;
 }
@@ -268,8 +272,8 @@ drop_duplicates(Entry *entries, size_t n)
 	return kept;
 }
 
-static int
-number_compare(const void *a, const void *b)
+int
+cedar_number_compare(const void *a, const void *b)
 {
 	uint32_t	x = *(const uint32_t *) a;
 	uint32_t	y = *(const uint32_t *) b;
@@ -295,7 +299,7 @@ write_group(const CedarArena *arena, char *block, Group *group, const Entry *ent
 	*used += n_always * (uint32_t) sizeof(uint32_t);
 	for (; i < from + n_always; i++)
 		numbers[i - from] = entries[i].policy;
-	cedar_sort(arena, numbers, n_always, sizeof(uint32_t), number_compare);
+	cedar_sort(arena, numbers, n_always, sizeof(uint32_t), cedar_number_compare);
 	if (keys == 0)
 		return;
 
@@ -335,13 +339,13 @@ cedar_index_build(CedarArena *arena, const CedarPolicy *policies, uint32_t n,
 				filled = 0;
 	uint64_t	total = sizeof(CedarIndex) + sizeof(Group);
 	uint32_t	used;
-	bool		actions_in = false;
+	uint32_t	flags = 0;
 	char	   *block;
 	CedarIndex *head;
 	Group	   *groups;
 	bool		any_group;
 
-	TRY(count_keys(arena, policies, n, &counts, &n_entries, &actions_in, err));
+	TRY(count_keys(arena, policies, n, &counts, &n_entries, &flags, err));
 	if (n_entries > UINT32_MAX / 64)
 		return cedar_fail(err, CEDAR_ERR_LIMIT, "too many policies for an index");
 	entries = cedar_arena_alloc(arena, n_entries * sizeof(Entry));
@@ -401,7 +405,7 @@ cedar_index_build(CedarArena *arena, const CedarPolicy *policies, uint32_t n,
 	head->size = (uint32_t) total;
 	head->n_policies = n;
 	head->groups = sizeof(CedarIndex);
-	head->actions_in = actions_in;
+	head->flags = flags;
 	head->n_groups = 1;
 	for (size_t from = 0, to; from < filled; from = to)
 	{
@@ -509,7 +513,7 @@ cedar_index_verify(const CedarArena *arena, const void *block, size_t size, uint
 						  (unsigned) x->format, INDEX_FORMAT);
 	if (x->size != size || x->checksum != cedar_block_checksum(block, size))
 		return cedar_fail(err, CEDAR_ERR_IMAGE, "scope index has a wrong checksum");
-	if (x->n_policies != n || x->n_groups < 1 || x->actions_in > 1 || x->unused != 0 ||
+	if (x->n_policies != n || x->n_groups < 1 || x->flags > (ACTIONS_IN | ACTIONS_SEVERAL) || x->unused != 0 ||
 		!range_ok(x, x->groups, x->n_groups * (uint64_t) sizeof(Group)))
 		return cedar_fail(err, CEDAR_ERR_IMAGE, "scope index has a damaged header");
 	groups = (const Group *) ((const char *) x + x->groups);
@@ -522,60 +526,41 @@ cedar_index_verify(const CedarArena *arena, const void *block, size_t size, uint
 
 /* -------------------------------------------------------------- searching */
 
-/*
- * The candidates found so far: one list of the index where it lies, or several
- * copied one after the other.
- */
 typedef struct Search
 {
 	CedarEval  *eval;
 	const CedarIndex *index;
-	const uint32_t *numbers;
-	uint32_t	n;
-	uint32_t   *copy;
-	uint32_t	cap;			/* of the copy */
+	CedarCandidates *found;
 } Search;
 
 static CedarCode
 take_list(Search *s, const List *list)
 {
-	const uint32_t *numbers = (const uint32_t *) ((const char *) s->index + list->numbers);
-	void	   *copy = s->copy;
+	CedarCandidates *found = s->found;
 
 	if (list->n == 0)
 		return CEDAR_OK;
-	if (s->n == 0)
+	if (CEDAR_UNLIKELY(found->n == found->cap))
 	{
-		s->numbers = numbers;
-		s->n = list->n;
-		return CEDAR_OK;
-	}
-	if (list->n > UINT32_MAX / 4 - s->n)
-		return cedar_fail(s->eval->err, CEDAR_ERR_LIMIT, "too many candidate policies");
-	if (copy == NULL || s->n + list->n > s->cap)
-	{
-		if (!cedar_grow(s->eval->arena, &copy, &s->cap, s->n + list->n, sizeof(uint32_t)))
+		void	   *lists = found->lists;
+
+		if (!cedar_grow(s->eval->arena, &lists, &found->cap, found->n + 1, sizeof(CedarNumbers)))
 			return cedar_nomem(s->eval->err);
-		s->copy = copy;
+		found->lists = lists;
 	}
-	if (s->numbers != s->copy)
-	{
-		memcpy(s->copy, s->numbers, s->n * sizeof(uint32_t));
-		s->numbers = s->copy;
-	}
-	memcpy(s->copy + s->n, numbers, list->n * sizeof(uint32_t));
-	s->n += list->n;
+	found->lists[found->n].at = (const uint32_t *) ((const char *) s->index + list->numbers);
+	found->lists[found->n].n = list->n;
+	found->n++;
 	return CEDAR_OK;
 }
 
-static CedarCode
+static inline CedarCode
 take_key(Search *s, const Group *group, KeyKind kind, uint32_t hash)
 {
 	const Bucket *buckets = (const Bucket *) ((const char *) s->index + group->buckets);
 	uint32_t	key = key_hash(kind, hash);
 	uint32_t	h = key & (group->cap - 1);
 
-	cedar_arena_check_interrupt(s->eval->arena);
 	for (; buckets[h].list.n != 0; h = (h + 1) & (group->cap - 1))
 		if (buckets[h].hash == key)
 			return take_list(s, &buckets[h].list);
@@ -584,15 +569,19 @@ take_key(Search *s, const Group *group, KeyKind kind, uint32_t hash)
 
 /* What the entity's ancestors are filed under, itself included. */
 static CedarCode
-take_ancestors(Search *s, const Group *group, KeyKind kind, const CedarUid *uid)
+take_ancestors(Search *s, const Group *group, KeyKind kind, CedarVar var)
 {
 	const CedarUidSet *ancestors;
 
-	TRY(take_key(s, group, kind, uid->hash));
-	TRY(cedar_eval_ancestors(s->eval, uid, &ancestors));
+	TRY(take_key(s, group, kind, s->eval->asked[var].uid->hash));
+	TRY(cedar_eval_ancestors(s->eval, var, &ancestors));
 	for (uint32_t i = 0; ancestors != NULL && i < ancestors->cap; i++)
+	{
+		if (i % 64 == 0)
+			cedar_arena_check_interrupt(s->eval->arena);
 		if (ancestors->slots[i] != NULL)
 			TRY(take_key(s, group, kind, ancestors->slots[i]->hash));
+	}
 	return CEDAR_OK;
 }
 
@@ -608,20 +597,21 @@ take_group(Search *s, const Group *group)
 	if (kinds & (1 << KEY_PRINCIPAL_EQ))
 		TRY(take_key(s, group, KEY_PRINCIPAL_EQ, request->principal->hash));
 	if (kinds & (1 << KEY_PRINCIPAL_IN))
-		TRY(take_ancestors(s, group, KEY_PRINCIPAL_IN, request->principal));
+		TRY(take_ancestors(s, group, KEY_PRINCIPAL_IN, CEDAR_VAR_PRINCIPAL));
 	if (kinds & (1 << KEY_PRINCIPAL_IS))
 		TRY(take_key(s, group, KEY_PRINCIPAL_IS, request->principal->type_hash));
 	if (kinds & (1 << KEY_RESOURCE_EQ))
 		TRY(take_key(s, group, KEY_RESOURCE_EQ, request->resource->hash));
 	if (kinds & (1 << KEY_RESOURCE_IN))
-		TRY(take_ancestors(s, group, KEY_RESOURCE_IN, request->resource));
+		TRY(take_ancestors(s, group, KEY_RESOURCE_IN, CEDAR_VAR_RESOURCE));
 	if (kinds & (1 << KEY_RESOURCE_IS))
 		TRY(take_key(s, group, KEY_RESOURCE_IS, request->resource->type_hash));
 	return CEDAR_OK;
 }
 
+/* Take what is filed for an action; *taken counts the groups. */
 static CedarCode
-take_action(Search *s, uint32_t hash)
+take_action(Search *s, uint32_t hash, uint32_t *taken)
 {
 	const Group *groups = (const Group *) ((const char *) s->index + s->index->groups);
 	uint32_t	lo = 1;
@@ -633,7 +623,10 @@ take_action(Search *s, uint32_t hash)
 		uint32_t	mid = lo + (hi - lo) / 2;
 
 		if (groups[mid].hash == hash)
+		{
+			++*taken;
 			return take_group(s, &groups[mid]);
+		}
 		if (groups[mid].hash < hash)
 			lo = mid + 1;
 		else
@@ -642,37 +635,60 @@ take_action(Search *s, uint32_t hash)
 	return CEDAR_OK;
 }
 
-CedarCode
-cedar_index_search(CedarEval *e, const CedarIndex *index, const uint32_t **numbers,
-				   uint32_t *n)
+/* Make one list of all, each policy once. */
+static CedarCode
+merge(CedarEval *e, CedarCandidates *found)
 {
-	Search		s = {e, index, NULL, 0, NULL, 0};
-	const CedarUid *action = e->request->action;
+	uint64_t	n = 0;
+	uint32_t	kept = 0;
+	uint32_t   *merged;
 
+	for (uint32_t i = 0; i < found->n; i++)
+		n += found->lists[i].n;
+	if (n > UINT32_MAX / 4)
+		return cedar_fail(e->err, CEDAR_ERR_LIMIT, "too many candidate policies");
+	merged = cedar_arena_alloc(e->arena, (size_t) n * sizeof(uint32_t));
+	if (merged == NULL)
+		return cedar_nomem(e->err);
+	n = 0;
+	for (uint32_t i = 0; i < found->n; i++)
+	{
+		memcpy(merged + n, found->lists[i].at, found->lists[i].n * sizeof(uint32_t));
+		n += found->lists[i].n;
+	}
+	cedar_sort(e->arena, merged, (uint32_t) n, sizeof(uint32_t), cedar_number_compare);
+	for (uint32_t i = 0; i < n; i++)
+		if (i == 0 || merged[i] != merged[i - 1])
+			merged[kept++] = merged[i];
+	found->lists[0] = (CedarNumbers) {merged, kept};
+	found->n = 1;
+	return CEDAR_OK;
+}
+
+CedarCode
+cedar_index_search(CedarEval *e, const CedarIndex *index, CedarCandidates *found)
+{
+	Search		s = {e, index, found};
+	const CedarUid *action = e->request->action;
+	uint32_t	taken = 0;
+
+	found->n = 0;
+	found->cap = sizeof(found->few) / sizeof(found->few[0]);
+	found->lists = found->few;
 	TRY(take_group(&s, (const Group *) ((const char *) index + index->groups)));
-	TRY(take_action(&s, action->hash));
-	if (index->actions_in)
+	TRY(take_action(&s, action->hash, &taken));
+	if (index->flags & ACTIONS_IN)
 	{
 		const CedarUidSet *ancestors;
 
-		TRY(cedar_eval_ancestors(e, action, &ancestors));
+		TRY(cedar_eval_ancestors(e, CEDAR_VAR_ACTION, &ancestors));
 		for (uint32_t i = 0; ancestors != NULL && i < ancestors->cap; i++)
 			if (ancestors->slots[i] != NULL)
-				TRY(take_action(&s, ancestors->slots[i]->hash));
+				TRY(take_action(&s, ancestors->slots[i]->hash, &taken));
 	}
 
-	/* A policy is filed once a group, but may be in several groups. */
-	if (s.copy != NULL)
-	{
-		uint32_t	kept = 0;
-
-		cedar_sort(e->arena, s.copy, s.n, sizeof(uint32_t), number_compare);
-		for (uint32_t i = 0; i < s.n; i++)
-			if (i == 0 || s.copy[i] != s.copy[i - 1])
-				s.copy[kept++] = s.copy[i];
-		s.n = kept;
-	}
-	*numbers = s.numbers;
-	*n = s.n;
+	/* A policy is filed once a group, but may be in several. */
+	if (taken > 1 && (index->flags & ACTIONS_SEVERAL))
+		return merge(e, found);
 	return CEDAR_OK;
 }

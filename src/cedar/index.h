@@ -10,12 +10,34 @@
 
 #include "eval.h"
 
+/* Numbers of policies, ascending. */
+typedef struct CedarNumbers
+{
+	const uint32_t *at;
+	uint32_t	n;
+} CedarNumbers;
+
+/* Order of numbers of policies, for cedar_sort. */
+extern int	cedar_number_compare(const void *a, const void *b);
+
 /*
- * The numbers, ascending and without duplicates, of all policies that can
- * apply to the request; others may be among them.  In the eval's arena.
+ * What a search finds: lists as they lie in the index, no policy in two of
+ * them.  Lives on a stack and is not to be copied: lists may point to few.
+ */
+typedef struct CedarCandidates
+{
+	uint32_t	n;
+	uint32_t	cap;
+	CedarNumbers *lists;
+	CedarNumbers few[8];
+} CedarCandidates;
+
+/*
+ * Find all policies that can apply to the request; others may be among them.
+ * What does not fit the struct is in the eval's arena.
  */
 extern CedarCode cedar_index_search(CedarEval *e, const CedarIndex *index,
-									const uint32_t **numbers, uint32_t *n);
+									CedarCandidates *found);
 
 /* The i-th uid that a policy's scope names, or the value of its slot. */
 static inline const CedarUid *

@@ -53,10 +53,12 @@ extern void cedar_arena_release(CedarArena *arena, CedarMark mark);
 #define CEDAR_PRINTF(a, b) __attribute__((format(printf, a, b)))
 #define CEDAR_LIKELY(x) __builtin_expect(!!(x), 1)
 #define CEDAR_UNLIKELY(x) __builtin_expect(!!(x), 0)
+#define CEDAR_COLD __attribute__((cold, noinline))
 #else
 #define CEDAR_PRINTF(a, b)
 #define CEDAR_LIKELY(x) (x)
 #define CEDAR_UNLIKELY(x) (x)
+#define CEDAR_COLD
 #endif
 
 /* Pass a failure on to the caller. */
@@ -145,6 +147,13 @@ cedar_uid_has_type(const CedarUid *uid, const CedarStr *type)
 		memcmp(uid->bytes, type->bytes, type->len) == 0;
 }
 
+/* cedar_uid_equal, but most of the time no call. */
+static inline bool
+cedar_uid_same(const CedarUid *a, const CedarUid *b)
+{
+	return a == b || (a->hash == b->hash && cedar_uid_equal(a, b));
+}
+
 static inline bool
 cedar_kind_is_reference(uint32_t kind)
 {
@@ -184,11 +193,31 @@ cedar_slot_str(const CedarSlot *slot)
 }
 
 extern CedarValue cedar_value_scalar(CedarKind kind, int64_t i);
-extern CedarValue cedar_value_str(const CedarStr *str);
-extern CedarValue cedar_value_uid(const CedarUid *uid);
-extern CedarValue cedar_value_set(const CedarSet *set);
-extern CedarValue cedar_value_rec(const CedarRecord *rec);
 extern CedarValue cedar_value_ip(const CedarIp *ip);
+
+static inline CedarValue
+cedar_value_str(const CedarStr *str)
+{
+	return (CedarValue) {CEDAR_STRING, str->hash, {.str = str}};
+}
+
+static inline CedarValue
+cedar_value_uid(const CedarUid *uid)
+{
+	return (CedarValue) {CEDAR_ENTITY, uid->hash, {.uid = uid}};
+}
+
+static inline CedarValue
+cedar_value_set(const CedarSet *set)
+{
+	return (CedarValue) {CEDAR_SET, set->hash, {.set = set}};
+}
+
+static inline CedarValue
+cedar_value_rec(const CedarRecord *rec)
+{
+	return (CedarValue) {CEDAR_RECORD, rec->hash, {.rec = rec}};
+}
 
 /* Total order in which sets keep their elements: kind, hash, then content. */
 extern int	cedar_value_compare(const CedarValue *a, const CedarValue *b);
@@ -256,7 +285,22 @@ struct CedarUidSet
 };
 
 extern CedarUidSet *cedar_uidset_create(CedarArena *arena);
-extern bool cedar_uidset_has(const CedarUidSet *set, const CedarUid *uid);
+
+static inline bool
+cedar_uidset_has(const CedarUidSet *set, const CedarUid *uid)
+{
+	if (set->n == 0)
+		return false;
+	for (uint32_t h = uid->hash;; h++)
+	{
+		const CedarUid *u = set->slots[h & (set->cap - 1)];
+
+		if (u == NULL)
+			return false;
+		if (cedar_uid_same(u, uid))
+			return true;
+	}
+}
 
 /* CEDAR_OK; *added tells whether it was new. */
 extern CedarCode cedar_uidset_add(CedarArena *arena, CedarUidSet *set,

@@ -191,50 +191,6 @@ cedar_value_scalar(CedarKind kind, int64_t i)
 }
 
 CedarValue
-cedar_value_str(const CedarStr *str)
-{
-	CedarValue	v;
-
-	v.kind = CEDAR_STRING;
-	v.hash = str->hash;
-	v.u.str = str;
-	return v;
-}
-
-CedarValue
-cedar_value_uid(const CedarUid *uid)
-{
-	CedarValue	v;
-
-	v.kind = CEDAR_ENTITY;
-	v.hash = uid->hash;
-	v.u.uid = uid;
-	return v;
-}
-
-CedarValue
-cedar_value_set(const CedarSet *set)
-{
-	CedarValue	v;
-
-	v.kind = CEDAR_SET;
-	v.hash = set->hash;
-	v.u.set = set;
-	return v;
-}
-
-CedarValue
-cedar_value_rec(const CedarRecord *rec)
-{
-	CedarValue	v;
-
-	v.kind = CEDAR_RECORD;
-	v.hash = rec->hash;
-	v.u.rec = rec;
-	return v;
-}
-
-CedarValue
 cedar_value_ip(const CedarIp *ip)
 {
 	CedarValue	v;
@@ -801,15 +757,9 @@ uidset_probe(const CedarUidSet *set, const CedarUid *uid)
 {
 	uint32_t	h = uid->hash & (set->cap - 1);
 
-	while (set->slots[h] != NULL && !cedar_uid_equal(set->slots[h], uid))
+	while (set->slots[h] != NULL && !cedar_uid_same(set->slots[h], uid))
 		h = (h + 1) & (set->cap - 1);
 	return &set->slots[h];
-}
-
-bool
-cedar_uidset_has(const CedarUidSet *set, const CedarUid *uid)
-{
-	return set->n > 0 && *uidset_probe(set, uid) != NULL;
 }
 
 CedarCode
