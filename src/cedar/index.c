@@ -20,7 +20,7 @@
 #include "index.h"
 
 /* Groups up to this size have no table. */
-#define SMALL_GROUP 12
+#define SMALL_GROUP 4
 
 typedef enum KeyKind
 {
@@ -159,7 +159,19 @@ is_type_key(KeyKind kind)
 	return kind == KEY_PRINCIPAL_IS || kind == KEY_RESOURCE_IS;
 }
 
-/* Uids before types, then the rarer key. */
+static inline bool
+is_eq_key(KeyKind kind)
+{
+	return kind == KEY_PRINCIPAL_EQ || kind == KEY_RESOURCE_EQ;
+}
+
+/* Policies under one key that are looked at rather than to go through ancestors. */
+#define FEW_UNDER_KEY 16
+
+/*
+ * Uids before types; a uid that must be equal, which is one look-up, before one
+ * that may be any ancestor, as long as few policies ask for it; else the rarer.
+ */
 static KeyKind
 best_key(const CedarPolicy *policy, const Counts *counts, uint32_t *hash)
 {
@@ -167,15 +179,18 @@ best_key(const CedarPolicy *policy, const Counts *counts, uint32_t *hash)
 				r_hash;
 	KeyKind		p = side_key(policy, CEDAR_VAR_PRINCIPAL, &p_hash);
 	KeyKind		r = side_key(policy, CEDAR_VAR_RESOURCE, &r_hash);
+	uint32_t	p_count = counts->count[key_hash(p, p_hash) & counts->mask];
+	uint32_t	r_count = counts->count[key_hash(r, r_hash) & counts->mask];
 	bool		take_r;
 
 	if (p == KEY_NONE || r == KEY_NONE)
 		take_r = p == KEY_NONE;
 	else if (is_type_key(p) != is_type_key(r))
 		take_r = is_type_key(p);
+	else if (is_eq_key(p) != is_eq_key(r) && (is_eq_key(p) ? p_count : r_count) <= FEW_UNDER_KEY)
+		take_r = is_eq_key(r);
 	else
-		take_r = counts->count[key_hash(r, r_hash) & counts->mask] <
-			counts->count[key_hash(p, p_hash) & counts->mask];
+		take_r = r_count < p_count;
 	*hash = take_r ? r_hash : p_hash;
 	return take_r ? r : p;
 }
