@@ -455,6 +455,13 @@ test_oct(void)
 	public_as_secret(JOSE_ES512);
 	public_as_secret(JOSE_EDDSA);
 
+	/* the beginning of a certificate */
+	secret[0] = secret[4] = 0x30;
+	secret[1] = secret[5] = 0x82;
+	secret[2] = 0x01;
+	secret[3] = 0x0c;
+	oct_is(secret, 4 + 0x10c, JOSE_HS256, JOSE_ERR_KEY_INVALID, "a certificate as a secret");
+
 	/* bytes that only begin like DER */
 	memset(secret, 0x30, sizeof(secret));
 	oct_is(secret, 32, JOSE_HS256, JOSE_OK, "0x30 over and over");
