@@ -47,6 +47,11 @@ extern int no_such_variable
 #define AUTHZ_MODULE_MAGIC PG_MODULE_MAGIC
 #endif
 
+/* PostgreSQL 18 writes "does not return" before a declaration. */
+#if PG_VERSION_NUM < 180000
+#define pg_noreturn __attribute__((noreturn))
+#endif
+
 /* PostgreSQL 16 moved varlena.h's declarations about; include both names. */
 #if PG_VERSION_NUM >= 160000
 #include "varatt.h"

@@ -22,8 +22,8 @@ typedef enum AuthzTextKind
  * Raise a failure.  The primary message is `invalid WHAT: message`, or the
  * message alone when what is NULL; detail may be NULL.  text is what was given to the library.
  */
-extern void authz_raise(const CedarError *err, AuthzTextKind kind,
+pg_noreturn extern void authz_raise(const CedarError *err, AuthzTextKind kind,
 						const char *text, size_t len,
-						const char *what, const char *detail) pg_attribute_noreturn();
+						const char *what, const char *detail);
 
 #endif							/* AUTHZ_ERROR_H */
