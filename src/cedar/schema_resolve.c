@@ -871,7 +871,16 @@ walk_from(Walk *walk, uint32_t node, uint32_t *n)
 			break;
 		at = walk->found[next++];
 	}
-	cedar_sort(walk->r->arena, walk->found, *n, sizeof(uint32_t), qsort_numbers);
+	if (*n < g->n / 16)
+	{
+		cedar_sort(walk->r->arena, walk->found, *n, sizeof(uint32_t), qsort_numbers);
+		return CEDAR_OK;
+	}
+	/* many of them: going through all nodes is less work than sorting */
+	*n = 0;
+	for (uint32_t i = 0; i < g->n; i++)
+		if (walk->seen[i] == node + 1)
+			walk->found[(*n)++] = i;
 	return CEDAR_OK;
 }
 
