@@ -323,17 +323,17 @@ function todo(random, n, form) {
 // ------------------------------------------------------------ many policies
 //
 // n policies, each a user's or a group's grant to view a document or a folder.
-// Entities grow with n, so that what concerns one user does not: about five
-// grants of the user's own, five groups with ten grants each; documents are in
-// a folder, folders in one of ten more.  Half of the requests ask for
-// something that was granted.
+// Entities grow with n, so that what concerns one request does not: a user has
+// about five grants and five groups with five each, a document about two and a
+// half and is in a folder with as many, which is in one of ten more.  Half of the
+// requests ask for something that was granted.
 
 function many(random, n) {
 	const counts = {
-		users: Math.max(10, Math.floor(n / 10)),
-		groups: Math.max(10, Math.floor(n / 20)),
-		folders: Math.max(20, Math.floor(n / 20)),
-		documents: Math.max(20, Math.floor(n / 5)),
+		users: Math.ceil(n / 10),
+		groups: Math.ceil(n / 10),
+		folders: Math.ceil(n / 5),
+		documents: Math.ceil(n / 5),
 	};
 	const user = (i) => uid('User', `user${i}`);
 	const group = (i) => uid('Group', `group${i}`);
