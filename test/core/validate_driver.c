@@ -42,26 +42,26 @@
 
 typedef struct Case
 {
-	Host host;
+	Host		host;
 	CedarArena *arena;
-	json_t *input;
-	json_t *answer;
-	json_t *errors;
-	const CedarSchema *schema; /* NULL: there is none */
-	CedarAst *ast; /* the policies that parse, in one text */
-	size_t *starts; /* of each in that text */
-	size_t *numbers; /* of each in "policies" */
-	uint32_t *places; /* of each in ast, UINT32_MAX when it does not parse */
-	char *text;
-	size_t text_len;
-	CedarPolicy *policies; /* of ast, then the links */
-	uint32_t n_policies;
+	json_t	   *input;
+	json_t	   *answer;
+	json_t	   *errors;
+	const CedarSchema *schema;	/* NULL: there is none */
+	CedarAst   *ast;			/* the policies that parse, in one text */
+	size_t	   *starts;			/* of each in that text */
+	size_t	   *numbers;		/* of each in "policies" */
+	uint32_t   *places;			/* of each in ast, UINT32_MAX when it does not parse */
+	char	   *text;
+	size_t		text_len;
+	CedarPolicy *policies;		/* of ast, then the links */
+	uint32_t	n_policies;
 } Case;
 
 static void
 fault(Case *c, const char *what, const CedarError *err)
 {
-	char buf[400];
+	char		buf[400];
 
 	snprintf(buf, sizeof(buf), "%s%s%s", what, err != NULL ? ": " : "",
 			 err != NULL ? err->message : "");
@@ -72,7 +72,7 @@ fault(Case *c, const char *what, const CedarError *err)
 static bool
 refused(Case *c, const char *what, CedarCode code, const CedarError *err, size_t len)
 {
-	char buf[400];
+	char		buf[400];
 
 	if (code == CEDAR_OK)
 		return false;
@@ -98,15 +98,15 @@ failed_for_limits(CedarCode code)
 static void
 read_schema(Case *c)
 {
-	json_t *text = json_object_get(c->input, "schema");
+	json_t	   *text = json_object_get(c->input, "schema");
 	const char *format = json_string_value(json_object_get(c->input, "format"));
 	CedarSchemaFormat f = format == NULL ? CEDAR_SCHEMA_AUTO :
 		strcmp(format, "json") == 0		 ? CEDAR_SCHEMA_JSON :
 										   CEDAR_SCHEMA_CEDAR;
-	CedarError err;
-	CedarCode code;
+	CedarError	err;
+	CedarCode	code;
 	const char *json;
-	size_t len;
+	size_t		len;
 
 	memset(&err, 0, sizeof(err));
 	if (!json_is_string(text))
@@ -130,12 +130,12 @@ read_schema(Case *c)
 static void
 read_policies(Case *c)
 {
-	json_t *list = json_object_get(c->input, "policies");
-	json_t *parses = json_array();
-	size_t n = json_array_size(list);
-	size_t total = 0;
-	uint32_t n_good = 0;
-	CedarError err;
+	json_t	   *list = json_object_get(c->input, "policies");
+	json_t	   *parses = json_array();
+	size_t		n = json_array_size(list);
+	size_t		total = 0;
+	uint32_t	n_good = 0;
+	CedarError	err;
 
 	memset(&err, 0, sizeof(err));
 	c->starts = calloc(n + 1, sizeof(size_t));
@@ -146,8 +146,8 @@ read_policies(Case *c)
 	c->text = malloc(total + 1);
 	for (size_t i = 0; i < n; i++)
 	{
-		json_t *text = json_array_get(list, i);
-		CedarCode code = cedar_parse_one(c->arena, json_string_value(text),
+		json_t	   *text = json_array_get(list, i);
+		CedarCode	code = cedar_parse_one(c->arena, json_string_value(text),
 										 json_string_length(text), &c->ast, &err);
 
 		json_array_append_new(parses, json_boolean(code == CEDAR_OK));
@@ -180,14 +180,14 @@ read_policies(Case *c)
 static json_t *
 findings_json(Case *c, const CedarFinding *findings, uint32_t n)
 {
-	json_t *list = json_array();
+	json_t	   *list = json_array();
 
 	for (uint32_t i = 0; i < n; i++)
 	{
 		const CedarFinding *f = &findings[i];
-		size_t offset,
+		size_t		offset,
 			length;
-		size_t start;
+		size_t		start;
 
 		if (f->policy >= cedar_ast_count(c->ast))
 		{
@@ -212,9 +212,9 @@ static json_t *
 validate(Case *c, uint32_t level)
 {
 	const CedarFinding *findings;
-	uint32_t n;
-	CedarError err;
-	CedarCode code;
+	uint32_t	n;
+	CedarError	err;
+	CedarCode	code;
 
 	memset(&err, 0, sizeof(err));
 	code = cedar_validate(c->arena, c->schema, c->ast, 0, cedar_ast_count(c->ast), level,
@@ -232,11 +232,11 @@ validate(Case *c, uint32_t level)
 static const CedarUid *
 link_value(Case *c, json_t *link, const char *key)
 {
-	json_t *value = json_object_get(link, key);
-	json_t *type = json_object_get(value, "type");
-	json_t *id = json_object_get(value, "id");
+	json_t	   *value = json_object_get(link, key);
+	json_t	   *type = json_object_get(value, "type");
+	json_t	   *id = json_object_get(value, "id");
 	const CedarUid *uid = NULL;
-	CedarError err;
+	CedarError	err;
 
 	if (value != NULL &&
 		cedar_uid_make(c->arena, json_string_value(type), json_string_length(type),
@@ -248,12 +248,12 @@ link_value(Case *c, json_t *link, const char *key)
 static void
 validate_all(Case *c)
 {
-	json_t *levels = json_object_get(c->input, "levels");
-	json_t *links = json_object_get(c->input, "links");
-	json_t *of_levels = json_array();
-	json_t *of_links = json_array();
-	json_t *item;
-	size_t i;
+	json_t	   *levels = json_object_get(c->input, "levels");
+	json_t	   *links = json_object_get(c->input, "links");
+	json_t	   *of_levels = json_array();
+	json_t	   *of_links = json_array();
+	json_t	   *item;
+	size_t		i;
 
 	json_object_set_new(c->answer, "findings", validate(c, CEDAR_NO_LEVEL));
 	json_array_foreach(levels, i, item)
@@ -261,10 +261,10 @@ validate_all(Case *c)
 	json_object_set_new(c->answer, "levels", of_levels);
 	json_array_foreach(links, i, item)
 	{
-		uint32_t place = c->places[json_integer_value(json_object_get(item, "template"))];
+		uint32_t	place = c->places[json_integer_value(json_object_get(item, "template"))];
 		const CedarFinding *findings;
-		uint32_t n = 0;
-		CedarError err;
+		uint32_t	n = 0;
+		CedarError	err;
 
 		if (place != UINT32_MAX &&
 			cedar_validate_link(c->arena, c->schema, c->ast, place,
@@ -283,17 +283,17 @@ validate_all(Case *c)
 static bool
 compile_all(Case *c)
 {
-	json_t *links = json_object_get(c->input, "links");
-	uint32_t n = cedar_ast_count(c->ast);
-	json_t *link;
-	size_t i;
-	CedarError err;
+	json_t	   *links = json_object_get(c->input, "links");
+	uint32_t	n = cedar_ast_count(c->ast);
+	json_t	   *link;
+	size_t		i;
+	CedarError	err;
 
 	c->policies = calloc(n + json_array_size(links) + 1, sizeof(CedarPolicy));
 	for (uint32_t k = 0; k < n; k++)
 	{
-		size_t size;
-		char *id = cedar_arena_alloc(c->arena, 32);
+		size_t		size;
+		char	   *id = cedar_arena_alloc(c->arena, 32);
 
 		if (cedar_compile(c->arena, c->ast, k, &c->policies[k].piece, &size, &err) != CEDAR_OK)
 		{
@@ -307,7 +307,7 @@ compile_all(Case *c)
 	c->n_policies = n;
 	json_array_foreach(links, i, link)
 	{
-		uint32_t place = c->places[json_integer_value(json_object_get(link, "template"))];
+		uint32_t	place = c->places[json_integer_value(json_object_get(link, "template"))];
 		CedarPolicy *p = &c->policies[c->n_policies];
 
 		if (place == UINT32_MAX)
@@ -328,12 +328,12 @@ decide(Case *c, CedarEntities *entities, const CedarRequest *request, json_t *ou
 	CedarEntitySource source = cedar_entities_source(entities);
 	CedarDecision d,
 		indexed;
-	CedarError err;
-	CedarCode code;
+	CedarError	err;
+	CedarCode	code;
 	const CedarIndex *index;
-	size_t size;
-	json_t *reason = json_array();
-	json_t *errors = json_array();
+	size_t		size;
+	json_t	   *reason = json_array();
+	json_t	   *errors = json_array();
 
 	json_object_set_new(out, "reason", reason);
 	json_object_set_new(out, "errors", errors);
@@ -363,17 +363,17 @@ decide(Case *c, CedarEntities *entities, const CedarRequest *request, json_t *ou
 static json_t *
 authorize(Case *c, const CedarSchema *schema)
 {
-	json_t *text = json_object_get(c->input, "entities");
-	json_t *requests = json_object_get(c->input, "requests");
-	json_t *out = json_object();
-	json_t *list = json_array();
-	json_t *item;
-	size_t i;
+	json_t	   *text = json_object_get(c->input, "entities");
+	json_t	   *requests = json_object_get(c->input, "requests");
+	json_t	   *out = json_object();
+	json_t	   *list = json_array();
+	json_t	   *item;
+	size_t		i;
 	CedarEntities *entities;
-	CedarError err;
-	CedarCode code;
+	CedarError	err;
+	CedarCode	code;
 	const char *s = json_string_value(text);
-	size_t len = json_string_length(text);
+	size_t		len = json_string_length(text);
 
 	memset(&err, 0, sizeof(err));
 	code = schema == NULL ? cedar_entities_from_json(c->arena, s, len, &entities, &err) :
@@ -386,7 +386,7 @@ authorize(Case *c, const CedarSchema *schema)
 	json_object_set_new(out, "requests", list);
 	json_array_foreach(requests, i, item)
 	{
-		json_t *one = json_object();
+		json_t	   *one = json_object();
 		CedarRequest request;
 
 		s = json_string_value(item);
@@ -408,7 +408,7 @@ authorize(Case *c, const CedarSchema *schema)
 static json_t *
 run(json_t *input)
 {
-	Case c;
+	Case		c;
 
 	memset(&c, 0, sizeof(c));
 	c.input = input;
@@ -441,16 +441,16 @@ run(json_t *input)
 int
 main(void)
 {
-	char *line = NULL;
-	size_t cap = 0;
-	ssize_t len;
-	int status = 0;
+	char	   *line = NULL;
+	size_t		cap = 0;
+	ssize_t		len;
+	int			status = 0;
 
 	while ((len = getline(&line, &cap, stdin)) > 0)
 	{
 		json_error_t jerr;
-		json_t *input = json_loadb(line, (size_t) len, JSON_ALLOW_NUL, &jerr);
-		json_t *output;
+		json_t	   *input = json_loadb(line, (size_t) len, JSON_ALLOW_NUL, &jerr);
+		json_t	   *output;
 
 		if (!json_is_object(input))
 			output = json_pack("{ss}", "fault", "the line is not a JSON object");
