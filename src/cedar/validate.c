@@ -31,7 +31,6 @@ static const struct
 	[CEDAR_FOUND_ENTITY_TYPE] = {"unrecognized_entity_type", false},
 	[CEDAR_FOUND_ACTION] = {"unrecognized_action", false},
 	[CEDAR_FOUND_ENUM] = {"invalid_enum_entity", false},
-	[CEDAR_FOUND_APPLICATION] = {"no_applicable_action", false},
 	[CEDAR_FOUND_TYPE] = {"unexpected_type", false},
 	[CEDAR_FOUND_INCOMPATIBLE] = {"incompatible_types", false},
 	[CEDAR_FOUND_ATTRIBUTE] = {"unknown_attribute", false},
@@ -44,6 +43,7 @@ static const struct
 	[CEDAR_FOUND_EMPTY_SET] = {"empty_set", false},
 	[CEDAR_FOUND_LEVEL] = {"level_exceeded", false},
 	[CEDAR_FOUND_LITERAL_DEREFERENCE] = {"literal_dereferenced", false},
+	[CEDAR_FOUND_APPLICATION] = {"no_applicable_action", true},
 	[CEDAR_FOUND_IMPOSSIBLE] = {"impossible_policy", true},
 	[CEDAR_FOUND_BIDI] = {"bidirectional_text", true}
 };

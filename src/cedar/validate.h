@@ -21,7 +21,6 @@ typedef enum CedarFindingCode
 	CEDAR_FOUND_ENTITY_TYPE = 0,	/* unknown entity type */
 	CEDAR_FOUND_ACTION,			/* unknown action */
 	CEDAR_FOUND_ENUM,			/* an id that the enumeration lacks */
-	CEDAR_FOUND_APPLICATION,	/* no action applies to the scope */
 	CEDAR_FOUND_TYPE,			/* an operand has the wrong type */
 	CEDAR_FOUND_INCOMPATIBLE,	/* types that must agree do not */
 	CEDAR_FOUND_ATTRIBUTE,		/* no such attribute */
@@ -36,6 +35,7 @@ typedef enum CedarFindingCode
 	CEDAR_FOUND_LITERAL_DEREFERENCE,	/* with levels, only request variables may be */
 
 	/* warnings */
+	CEDAR_FOUND_APPLICATION,	/* no action applies to the scope */
 	CEDAR_FOUND_IMPOSSIBLE,		/* the policy can never apply */
 	CEDAR_FOUND_BIDI			/* a string with bidirectional control characters */
 } CedarFindingCode;
