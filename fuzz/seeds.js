@@ -3,7 +3,7 @@
 //   node seeds.js TARGET FOLDER FILE...
 //
 // FILE holds cases as JSON lines (test/core/cases, fuzz/seeds.jsonl; for the
-// targets of schemas test/core/schema_cases).  For the
+// targets of schemas test/core/schema_cases, conform_cases).  For the
 // target "image" the policies' texts are written, to be compiled by
 // image_seeds.  Inputs are named by a hash of their bytes.
 'use strict';
@@ -71,6 +71,9 @@ for (const file of files) {
 				if (test.format === (target === 'schema_json' ? 'json' : 'cedar')) {
 					write(text(undefined, test.schema));
 				}
+				break;
+			case 'conform':
+				write(Buffer.concat([text(undefined, test.schema || ''), END, entities, END, request]));
 				break;
 			default:
 				throw new Error(`unknown target ${target}`);
