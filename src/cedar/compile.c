@@ -226,6 +226,45 @@ compile_list(Compiler *c, const CedarExpr *e, uint32_t *offset)
 	return put_bytes(c, list, e->count * sizeof(uint32_t), offset);
 }
 
+typedef struct RecordField
+{
+	const CedarStr *key;
+	const CedarExpr *value;
+} RecordField;
+
+static int
+field_compare(const void *a, const void *b)
+{
+	return cedar_str_order(((const RecordField *) a)->key, ((const RecordField *) b)->key);
+}
+
+/*
+ * The fields of a record in ascending byte order of their keys: that is the
+ * order in which the reference evaluates them, and decides which of several
+ * failures is told.
+ */
+static CedarCode
+compile_record(Compiler *c, const CedarExpr *e, CedarNode *node)
+{
+	RecordField *fields = cedar_arena_alloc(c->arena, e->count * sizeof(RecordField));
+	uint32_t   *list = cedar_arena_alloc(c->arena, e->count * sizeof(uint32_t));
+	const CedarStr **keys = cedar_arena_alloc(c->arena, e->count * sizeof(CedarStr *));
+
+	if (fields == NULL || list == NULL || keys == NULL)
+		return cedar_nomem(c->err);
+	for (uint32_t i = 0; i < e->count; i++)
+		fields[i] = (RecordField) {e->names[i], e->list[i]};
+	cedar_sort(c->arena, fields, e->count, sizeof(RecordField), field_compare);
+	for (uint32_t i = 0; i < e->count; i++)
+	{
+		TRY(compile_expr(c, fields[i].value, &list[i]));
+		keys[i] = fields[i].key;
+	}
+	node->b = e->count;
+	TRY(put_bytes(c, list, e->count * sizeof(uint32_t), &node->a));
+	return put_strs(c, keys, e->count, &node->c);
+}
+
 /* Children first: a node's children have smaller numbers than itself. */
 static CedarCode
 compile_expr(Compiler *c, const CedarExpr *e, uint32_t *node)
@@ -262,9 +301,7 @@ compile_expr(Compiler *c, const CedarExpr *e, uint32_t *node)
 			n.b = e->count;
 			break;
 		case CEDAR_OP_RECORD:
-			TRY(compile_list(c, e, &n.a));
-			n.b = e->count;
-			TRY(put_strs(c, e->names, e->count, &n.c));
+			TRY(compile_record(c, e, &n));
 			break;
 		case CEDAR_OP_NOT:
 		case CEDAR_OP_NEG:

@@ -139,6 +139,9 @@ cedar_str_equal(const CedarStr *a, const CedarStr *b)
 		 memcmp(a->bytes, b->bytes, a->len) == 0);
 }
 
+/* Ascending byte order, a prefix first: the order of all lists of names. */
+extern int	cedar_str_order(const CedarStr *a, const CedarStr *b);
+
 /* Is the uid's type this one? */
 static inline bool
 cedar_uid_has_type(const CedarUid *uid, const CedarStr *type)
@@ -553,7 +556,7 @@ struct CedarAst
 /* -------------------------------------------------------------- compiled */
 
 #define CEDAR_PIECE_MAGIC	0x31524443	/* "CDR1", little-endian */
-#define CEDAR_PIECE_FORMAT	2
+#define CEDAR_PIECE_FORMAT	3
 #define CEDAR_NONE			UINT32_MAX
 
 /*
@@ -571,7 +574,8 @@ struct CedarAst
  * HAS_ATTR		a: node, b: offset of an array of string offsets, c: its length
  * LIKE			a: node, b: offset of the pattern string
  * IS			a: node, b: offset of the type string, c: node or NONE
- * RECORD		a: offset of the list, b: its length, c: offset of the keys' array
+ * RECORD		a: offset of the list, b: its length, c: offset of the keys' array,
+ *				in ascending byte order of the keys
  * CALL			n: function, a: offset of the list, b: its length
  */
 typedef struct CedarNode

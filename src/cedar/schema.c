@@ -21,12 +21,6 @@ order_bytes(const char *a, size_t an, const char *b, size_t bn)
 }
 
 int
-cedar_str_order(const CedarStr *a, const CedarStr *b)
-{
-	return a == b ? 0 : order_bytes(a->bytes, a->len, b->bytes, b->len);
-}
-
-int
 cedar_uid_order(const CedarUid *a, const CedarUid *b)
 {
 	int			c;

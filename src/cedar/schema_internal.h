@@ -139,7 +139,6 @@ typedef struct DeclSchema
 /* ------------------------------------------------------------ shared parts */
 
 /* Ascending byte order, a prefix first: the order of all lists of a schema. */
-extern int	cedar_str_order(const CedarStr *a, const CedarStr *b);
 extern int	cedar_uid_order(const CedarUid *a, const CedarUid *b);
 
 /*

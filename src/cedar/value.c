@@ -52,6 +52,14 @@ cedar_str_make(CedarArena *arena, const char *s, size_t len)
 	return str;
 }
 
+int
+cedar_str_order(const CedarStr *a, const CedarStr *b)
+{
+	int			c = memcmp(a->bytes, b->bytes, a->len < b->len ? a->len : b->len);
+
+	return c != 0 ? c : a->len < b->len ? -1 : a->len > b->len;
+}
+
 /* ------------------------------------------------------------------- uids */
 
 size_t

@@ -189,6 +189,21 @@ strs_ok(Checker *c, uint64_t offset, uint32_t n)
 	return true;
 }
 
+/* The same, in ascending order: no two of a record's keys are equal. */
+static bool
+keys_ok(Checker *c, uint64_t offset, uint32_t n)
+{
+	const uint32_t *list = (const uint32_t *) (c->block + offset);
+
+	if (!strs_ok(c, offset, n))
+		return false;
+	for (uint32_t i = 1; i < n; i++)
+		if (cedar_str_order((const CedarStr *) (c->block + list[i - 1]),
+							(const CedarStr *) (c->block + list[i])) >= 0)
+			return false;
+	return true;
+}
+
 /* A child: smaller than its parent in number and in depth. */
 static bool
 child_ok(const Checker *c, uint32_t parent, uint32_t child)
@@ -235,7 +250,7 @@ node_ok(Checker *c, uint32_t i)
 		case CEDAR_OP_CALL:
 			return n->n < CEDAR_FN_COUNT && list_ok(c, i);
 		case CEDAR_OP_RECORD:
-			return list_ok(c, i) && strs_ok(c, n->c, n->b);
+			return list_ok(c, i) && keys_ok(c, n->c, n->b);
 		case CEDAR_OP_NOT:
 		case CEDAR_OP_NEG:
 		case CEDAR_OP_IS_EMPTY:

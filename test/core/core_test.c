@@ -535,6 +535,38 @@ test_positions(void)
 	}
 }
 
+/* Of a record's fields that fail, cedar-wasm tells the first by key. */
+static const struct
+{
+	const char *record;
+	CedarCode	code;
+}			record_errors[] = {
+	{"{b: 1 + \"a\", a: context.missing}", CEDAR_EVAL_NO_ATTR},
+	{"{a: 1 + \"a\", b: context.missing}", CEDAR_EVAL_TYPE},
+	{"{\"\303\251\": 1 + \"a\", \"z\": context.missing}", CEDAR_EVAL_NO_ATTR},
+	{"{aa: 1 + \"a\", b: context.missing}", CEDAR_EVAL_TYPE},
+	{"{b: 1 + \"a\", aa: context.missing}", CEDAR_EVAL_NO_ATTR},
+	{"{B: 1 + \"a\", a: context.missing}", CEDAR_EVAL_TYPE},
+	{"{a: 1 + \"a\", B: context.missing}", CEDAR_EVAL_NO_ATTR},
+};
+
+static void
+test_record_errors(void)
+{
+	for (size_t i = 0; i < LENGTH(record_errors); i++)
+	{
+		Bench		b;
+		char		text[200];
+		CedarDecision d;
+
+		bench_open(&b);
+		snprintf(text, sizeof(text), ANY " when { %s == 1 };", record_errors[i].record);
+		CHECKF(decide(&b, text, strlen(text), "[]", &d) == CEDAR_OK && d.n_errors == 1 &&
+			   d.errors[0].error.code == record_errors[i].code, "%s", record_errors[i].record);
+		bench_close(&b);
+	}
+}
+
 /* -------------------------------------------------------------- policies */
 
 static void
@@ -815,6 +847,7 @@ main(void)
 	test_parse();
 	test_whole();
 	test_positions();
+	test_record_errors();
 	test_encoding();
 	test_entity_build();
 	return checks_end();

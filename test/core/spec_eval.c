@@ -101,6 +101,14 @@ same_string(const Val *a, const Val *b)
 }
 
 static bool
+before(const Val *a, const Val *b)
+{
+	int			c = memcmp(a->bytes, b->bytes, a->len < b->len ? a->len : b->len);
+
+	return c < 0 || (c == 0 && a->len < b->len);
+}
+
+static bool
 same_uid(const CedarUid *a, const CedarUid *b)
 {
 	return a->type_len == b->type_len && a->id_len == b->id_len &&
@@ -705,9 +713,18 @@ evaluate(Spec *s, const CedarExpr *e, Val *out)
 			TRY(new_vals(s, a.n, &a.elems));
 			TRY(new_vals(s, a.n, &a.keys));
 			for (uint32_t i = 0; i < a.n; i++)
-			{
 				a.keys[i] = string(e->names[i]);
-				TRY(evaluate(s, e->list[i], &a.elems[i]));
+			/* by key: the first failure is the record's */
+			for (uint32_t done = 0, next = 0; done < a.n; done++)
+			{
+				uint32_t	least = UINT32_MAX;
+
+				for (uint32_t i = 0; i < a.n; i++)
+					if ((done == 0 || before(&a.keys[next], &a.keys[i])) &&
+						(least == UINT32_MAX || before(&a.keys[i], &a.keys[least])))
+						least = i;
+				next = least;
+				TRY(evaluate(s, e->list[next], &a.elems[next]));
 			}
 			*out = a;
 			return CEDAR_OK;
