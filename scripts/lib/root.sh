@@ -8,7 +8,7 @@ root_make() {
 	case $1 in
 		15) suite=bookworm ;;
 		17) suite=trixie ;;
-		18) suite=forky script=(http://deb.debian.org/debian /usr/share/debootstrap/scripts/sid) ;;
+		18) suite=forky script=("" /usr/share/debootstrap/scripts/sid) ;;
 		*) die "no Debian release with PostgreSQL $1 is known here" "Known are 15, 17 and 18." ;;
 	esac
 	[ "$(id -u)" -eq 0 ] || die "a Debian root needs root to make" "Run this as root."
