@@ -290,7 +290,6 @@ check_rsa_private(BIGNUM *const *v, JoseError *err)
 			BN_mod_mul(qi, v[RSA_Q], v[RSA_QI], v[RSA_P], ctx);
 		if (computed)
 			matches = BN_cmp(pq, v[RSA_N]) == 0 &&
-				BN_cmp(v[RSA_P], v[RSA_Q]) != 0 &&
 				BN_cmp(v[RSA_D], v[RSA_N]) < 0 &&
 				BN_is_one(dep) && BN_is_one(deq) &&
 				BN_cmp(dp, v[RSA_DP]) == 0 &&

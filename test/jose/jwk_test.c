@@ -475,19 +475,29 @@ test_oct(void)
 
 /* -------------------------------------------------------------------- RSA */
 
+static BIGNUM *
+number_of(const char *jwk, const char *name)
+{
+	char	   *text = member(jwk, name);
+	unsigned char bytes[2048];
+	size_t		len;
+
+	if (!jose_base64url_decode(bytes, &len, text, strlen(text)))
+		exit(1);
+	free(text);
+	return BN_bin2bn(bytes, (int) len, NULL);
+}
+
 /* A number's member, changed by a function. */
 static void
 number_is(const char *jwk, const char *name, void (*change) (BIGNUM *n), JoseCode want)
 {
-	char	   *old = member(jwk, name);
+	BIGNUM	   *n = number_of(jwk, name);
 	unsigned char bytes[2048];
 	size_t		len;
-	BIGNUM	   *n;
 	char	   *text,
 			   *value;
 
-	jose_base64url_decode(bytes, &len, old, strlen(old));
-	n = BN_bin2bn(bytes, (int) len, NULL);
 	change(n);
 	len = (size_t) BN_bn2bin(n, bytes);
 	text = encode(bytes, len);
@@ -496,7 +506,6 @@ number_is(const char *jwk, const char *name, void (*change) (BIGNUM *n), JoseCod
 	BN_free(n);
 	free(text);
 	free(value);
-	free(old);
 }
 
 static void
@@ -521,6 +530,15 @@ static void
 double_it(BIGNUM *n)
 {
 	BN_lshift1(n, n);
+}
+
+/* Of what the next function adds. */
+static BIGNUM *addend;
+
+static void
+add_addend(BIGNUM *n)
+{
+	BN_add(n, n, addend);
 }
 
 static void
@@ -621,6 +639,29 @@ test_rsa(void)
 	with_is(priv, "d", value, JOSE_ERR_KEY_INVALID);
 	free(text);
 	free(value);
+	/* the same modulo what counts, but not the canonical number */
+	{
+		BN_CTX	   *ctx = BN_CTX_new();
+		BIGNUM	   *p_number = number_of(priv, "p");
+		BIGNUM	   *q_number = number_of(priv, "q");
+
+		addend = p_number;
+		number_is(priv, "qi", add_addend, JOSE_ERR_KEY_INVALID);
+		BN_sub_word(p_number, 1);
+		number_is(priv, "dp", add_addend, JOSE_ERR_KEY_INVALID);
+		addend = q_number;
+		BN_sub_word(q_number, 1);
+		number_is(priv, "dq", add_addend, JOSE_ERR_KEY_INVALID);
+		addend = BN_new();
+		BN_mul(addend, p_number, q_number, ctx);
+		BN_lshift1(addend, addend);
+		number_is(priv, "d", add_addend, JOSE_ERR_KEY_INVALID);
+		BN_free(addend);
+		BN_free(p_number);
+		BN_free(q_number);
+		BN_CTX_free(ctx);
+	}
+
 	/* p and q exchanged, the rest left */
 	text = member(priv, "p");
 	p = quoted(text);

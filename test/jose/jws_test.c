@@ -11,6 +11,7 @@
 #include "harness.h"
 
 #include <openssl/pem.h>
+#include <openssl/rsa.h>
 #include <openssl/x509.h>
 
 #include "internal.h"
@@ -431,6 +432,64 @@ test_same_key_other_algorithm(void)
 	jose_key_free(ps);
 }
 
+/* RFC 7518 section 3.5 fixes the salt's length and the hash of MGF1. */
+static void
+pss_is(JoseKey *key, int salt, const char *mgf1, JoseCode want)
+{
+	char	   *token = must_sign(key, NULL, claims);
+	size_t		signed_len = (size_t) (strrchr(token, '.') - token);
+	EVP_MD	   *md = EVP_MD_fetch(NULL, key->info->md, NULL);
+	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_pkey(NULL, key->pkey, NULL);
+	unsigned char digest[64],
+				sig[512];
+	size_t		n = sizeof(sig);
+	char		what[64];
+	char	   *h,
+			   *p,
+			   *s,
+			   *t;
+
+	if (EVP_Digest(token, signed_len, digest, NULL, md, NULL) != 1 ||
+		EVP_PKEY_sign_init(ctx) <= 0 ||
+		EVP_PKEY_CTX_set_signature_md(ctx, md) <= 0 ||
+		EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PSS_PADDING) <= 0 ||
+		EVP_PKEY_CTX_set_rsa_mgf1_md_name(ctx, mgf1, NULL) <= 0 ||
+		EVP_PKEY_CTX_set_rsa_pss_saltlen(ctx, salt) <= 0 ||
+		EVP_PKEY_sign(ctx, sig, &n, digest, (size_t) key->info->md_len) <= 0)
+		exit(1);
+	h = segment(token, 0);
+	p = segment(token, 1);
+	s = encode(sig, n);
+	t = join(h, p, s);
+	sprintf(what, "PSS with a salt of %d, MGF1 with %s", salt, mgf1);
+	token_is(key, t, want, what);
+	free(h);
+	free(p);
+	free(s);
+	free(t);
+	drop(token);
+	EVP_MD_free(md);
+	EVP_PKEY_CTX_free(ctx);
+}
+
+static void
+test_pss(void)
+{
+	for (int alg = JOSE_PS256; alg <= JOSE_PS512; alg++)
+	{
+		JoseKey    *key = keys[alg];
+		int			len = key->info->md_len;
+
+		pss_is(key, len, key->info->md, JOSE_OK);
+		pss_is(key, 0, key->info->md, JOSE_ERR_SIGNATURE);
+		pss_is(key, len - 1, key->info->md, JOSE_ERR_SIGNATURE);
+		pss_is(key, len + 1, key->info->md, JOSE_ERR_SIGNATURE);
+		pss_is(key, RSA_PSS_SALTLEN_MAX, key->info->md, JOSE_ERR_SIGNATURE);
+		pss_is(key, len, "SHA1", JOSE_ERR_SIGNATURE);
+		pss_is(key, len, alg == JOSE_PS256 ? "SHA512" : "SHA256", JOSE_ERR_SIGNATURE);
+	}
+}
+
 /* ----------------------------------------------------------------- headers */
 
 static void
@@ -708,7 +767,10 @@ test_form(void)
 	token_is(key, t, JOSE_ERR_LIMIT, "a signature too long");
 	t[20] = 'A';
 	t[JOSE_MAX_TOKEN_BYTES - 44] = '.';
-	token_is(key, t, JOSE_ERR_MALFORMED, "a long payload");
+	token_is(key, t, JOSE_ERR_MALFORMED, "the longest token");
+	t[JOSE_MAX_TOKEN_BYTES] = 'A';
+	token_is(key, t, JOSE_ERR_LIMIT, "one byte more");
+	t[JOSE_MAX_TOKEN_BYTES] = '\0';
 	t[10] = 'A';
 	t[JOSE_MAX_HEADER_BYTES + 1] = '.';
 	token_is(key, t, JOSE_ERR_LIMIT, "a header too long");
@@ -1062,6 +1124,7 @@ main(void)
 	test_none();
 	test_confusion();
 	test_same_key_other_algorithm();
+	test_pss();
 	test_headers();
 	test_type();
 	test_form();
