@@ -176,11 +176,18 @@ consider_lists(Authorization *a, const CedarCandidates *found)
 {
 	for (uint32_t i = 0; i < found->n; i++)
 	{
-		const CedarNumbers *list = &found->lists[i];
+		const CedarFiledList *list = &found->lists[i];
 
 		for (uint32_t k = 0; k < list->n; k++)
 		{
-			TRY(consider(a, list->at[k]));
+			bool		may_apply;
+
+			if (k % 1024 == 1023)
+				cedar_arena_check_interrupt(a->eval.arena);
+			TRY(cedar_filed_may_apply(&a->eval, list->at[k].also, &may_apply));
+			if (!may_apply)
+				continue;
+			TRY(consider(a, list->at[k].policy));
 			if (a->forbidden && !a->reasons_wanted)
 				return CEDAR_OK;
 		}

@@ -10,6 +10,9 @@
  * the kind stands in the group's list of those that are always looked at; so
  * do all policies of a small group, where looking is cheaper than finding.
  *
+ * Beside each number stands a uid that the other side's scope asks for, so that
+ * most policies which cannot apply are passed over without a look at them.
+ *
  * Keys are hashes and are not compared further: a policy that was found has
  * its scope tested all the same, so a collision costs time and nothing else.
  *
@@ -33,11 +36,11 @@ typedef enum KeyKind
 	KEY_RESOURCE_IS = 6
 } KeyKind;
 
-/* Policies number[0..n-1], ascending. */
+/* CedarFiled[n], ascending by policy. */
 typedef struct List
 {
 	uint32_t	n;
-	uint32_t	numbers;		/* offset */
+	uint32_t	filed;			/* offset */
 } List;
 
 typedef struct Bucket
@@ -72,10 +75,10 @@ struct CedarIndex
 #define ACTIONS_SEVERAL	2		/* a policy names several actions */
 
 #define INDEX_MAGIC		0x31584443	/* "CDX1", little-endian */
-#define INDEX_FORMAT	3
+#define INDEX_FORMAT	4
 
 CEDAR_STATIC_ASSERT(sizeof(Bucket) == 12 && sizeof(Group) == 24 &&
-					sizeof(struct CedarIndex) == 40, "the index has no padding");
+					sizeof(CedarFiled) == 8 && sizeof(struct CedarIndex) == 40, "the index has no padding");
 
 CEDAR_STATIC_ASSERT(offsetof(struct CedarIndex, checksum) == CEDAR_CHECKSUM_AT,
 					"the checksum is where cedar_block_checksum expects it");
@@ -296,25 +299,41 @@ cedar_number_compare(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
+/* What can be said of the policy besides the key of this kind. */
+static uint32_t
+what_also(const CedarPolicy *policy, KeyKind kind)
+{
+	bool		resource = kind >= KEY_PRINCIPAL_EQ && kind <= KEY_PRINCIPAL_IS;
+	uint32_t	hash;
+	KeyKind		other = side_key(policy, resource ? CEDAR_VAR_RESOURCE : CEDAR_VAR_PRINCIPAL, &hash);
+
+	if (other == KEY_NONE || is_type_key(other))
+		return 0;
+	return hash << CEDAR_ALSO_SHIFT | (resource ? CEDAR_ALSO_RESOURCE : 0) |
+		(is_eq_key(other) ? CEDAR_ALSO_EQ : 0);
+}
+
 /* Write one group's lists and table; *used is where free space begins. */
 static void
-write_group(const CedarArena *arena, char *block, Group *group, const Entry *entries,
-			size_t from, size_t to, uint32_t *used)
+write_group(const CedarArena *arena, const CedarPolicy *policies, char *block, Group *group,
+			const Entry *entries, size_t from, size_t to, uint32_t *used)
 {
 	uint32_t	n_always,
 				keys;
-	uint32_t   *numbers = (uint32_t *) (block + *used);
+	CedarFiled *always = (CedarFiled *) (block + *used);
 	Bucket	   *buckets;
 	size_t		i = from;
 
 	group_shape(entries, from, to, &n_always, &keys);
 	group->hash = entries[from].group;
 	group->always.n = n_always;
-	group->always.numbers = *used;
-	*used += n_always * (uint32_t) sizeof(uint32_t);
+	group->always.filed = *used;
+	*used += n_always * (uint32_t) sizeof(CedarFiled);
 	for (; i < from + n_always; i++)
-		numbers[i - from] = entries[i].policy;
-	cedar_sort(arena, numbers, n_always, sizeof(uint32_t), cedar_number_compare);
+		always[i - from] = (CedarFiled) {
+			entries[i].policy, what_also(&policies[entries[i].policy], KEY_NONE)
+		};
+	cedar_sort(arena, always, n_always, sizeof(CedarFiled), cedar_number_compare);
 	if (keys == 0)
 		return;
 
@@ -331,11 +350,14 @@ write_group(const CedarArena *arena, char *block, Group *group, const Entry *ent
 			h = (h + 1) & (group->cap - 1);
 		b = &buckets[h];
 		b->hash = entries[i].key;
-		b->list.numbers = *used;
+		b->list.filed = *used;
 		do
 		{
-			*(uint32_t *) (block + *used) = entries[i].policy;
-			*used += (uint32_t) sizeof(uint32_t);
+			*(CedarFiled *) (block + *used) = (CedarFiled) {
+				entries[i].policy,
+				what_also(&policies[entries[i].policy], (KeyKind) entries[i].kind)
+			};
+			*used += (uint32_t) sizeof(CedarFiled);
 			b->list.n++;
 
 			/* keys of two kinds may have one hash */
@@ -401,7 +423,7 @@ cedar_index_build(CedarArena *arena, const CedarPolicy *policies, uint32_t n,
 
 		to = group_end(entries, filled, from);
 		group_shape(entries, from, to, &always, &keys);
-		total += (to - from) * sizeof(uint32_t);
+		total += (to - from) * sizeof(CedarFiled);
 		if (keys > 0)
 			total += table_size(keys) * (uint64_t) sizeof(Bucket);
 		if (from > 0 || !any_group)
@@ -430,11 +452,11 @@ cedar_index_build(CedarArena *arena, const CedarPolicy *policies, uint32_t n,
 	}
 	groups = (Group *) (block + head->groups);
 	used = head->groups + head->n_groups * (uint32_t) sizeof(Group);
-	groups[0].always.numbers = used;
+	groups[0].always.filed = used;
 	for (size_t from = 0, to, g = any_group ? 0 : 1; from < filled; from = to, g++)
 	{
 		to = group_end(entries, filled, from);
-		write_group(arena, block, &groups[g], entries, from, to, &used);
+		write_group(arena, policies, block, &groups[g], entries, from, to, &used);
 	}
 	head->checksum = cedar_block_checksum(block, (size_t) total);
 	*index = head;
@@ -475,13 +497,14 @@ spend(Checker *c, uint64_t bytes)
 static bool
 list_ok(Checker *c, const CedarIndex *x, const List *list)
 {
-	const uint32_t *numbers = (const uint32_t *) ((const char *) x + list->numbers);
-	uint64_t	size = list->n * (uint64_t) sizeof(uint32_t);
+	const CedarFiled *filed = (const CedarFiled *) ((const char *) x + list->filed);
+	uint64_t	size = list->n * (uint64_t) sizeof(CedarFiled);
 
-	if (!range_ok(x, list->numbers, size) || !spend(c, size))
+	if (!range_ok(x, list->filed, size) || !spend(c, size))
 		return false;
 	for (uint32_t i = 0; i < list->n; i++)
-		if (numbers[i] >= x->n_policies || (i > 0 && numbers[i] <= numbers[i - 1]))
+		if (filed[i].policy >= x->n_policies ||
+			(i > 0 && filed[i].policy <= filed[i - 1].policy))
 			return false;
 	return true;
 }
@@ -559,11 +582,12 @@ take_list(Search *s, const List *list)
 	{
 		void	   *lists = found->lists;
 
-		if (!cedar_grow(s->eval->arena, &lists, &found->cap, found->n + 1, sizeof(CedarNumbers)))
+		if (!cedar_grow(s->eval->arena, &lists, &found->cap, found->n + 1,
+						sizeof(CedarFiledList)))
 			return cedar_nomem(s->eval->err);
 		found->lists = lists;
 	}
-	found->lists[found->n].at = (const uint32_t *) ((const char *) s->index + list->numbers);
+	found->lists[found->n].at = (const CedarFiled *) ((const char *) s->index + list->filed);
 	found->lists[found->n].n = list->n;
 	found->n++;
 	return CEDAR_OK;
@@ -656,26 +680,26 @@ merge(CedarEval *e, CedarCandidates *found)
 {
 	uint64_t	n = 0;
 	uint32_t	kept = 0;
-	uint32_t   *merged;
+	CedarFiled *merged;
 
 	for (uint32_t i = 0; i < found->n; i++)
 		n += found->lists[i].n;
 	if (n > UINT32_MAX / 4)
 		return cedar_fail(e->err, CEDAR_ERR_LIMIT, "too many candidate policies");
-	merged = cedar_arena_alloc(e->arena, (size_t) n * sizeof(uint32_t));
+	merged = cedar_arena_alloc(e->arena, (size_t) n * sizeof(CedarFiled));
 	if (merged == NULL)
 		return cedar_nomem(e->err);
 	n = 0;
 	for (uint32_t i = 0; i < found->n; i++)
 	{
-		memcpy(merged + n, found->lists[i].at, found->lists[i].n * sizeof(uint32_t));
+		memcpy(merged + n, found->lists[i].at, found->lists[i].n * sizeof(CedarFiled));
 		n += found->lists[i].n;
 	}
-	cedar_sort(e->arena, merged, (uint32_t) n, sizeof(uint32_t), cedar_number_compare);
+	cedar_sort(e->arena, merged, (uint32_t) n, sizeof(CedarFiled), cedar_number_compare);
 	for (uint32_t i = 0; i < n; i++)
-		if (i == 0 || merged[i] != merged[i - 1])
+		if (i == 0 || merged[i].policy != merged[i - 1].policy)
 			merged[kept++] = merged[i];
-	found->lists[0] = (CedarNumbers) {merged, kept};
+	found->lists[0] = (CedarFiledList) {merged, kept};
 	found->n = 1;
 	return CEDAR_OK;
 }

@@ -10,12 +10,26 @@
 
 #include "eval.h"
 
-/* Numbers of policies, ascending. */
-typedef struct CedarNumbers
+/*
+ * A policy as it is filed, with a condition that its scope must meet besides
+ * what it is filed under: a look at it spares most looks at policies.
+ */
+typedef struct CedarFiled
 {
-	const uint32_t *at;
+	uint32_t	policy;			/* number; first, for cedar_number_compare */
+	uint32_t	also;			/* CEDAR_ALSO_* and 30 bits of a uid's hash, or 0 */
+} CedarFiled;
+
+#define CEDAR_ALSO_RESOURCE	1	/* the uid is the resource's, else the principal's */
+#define CEDAR_ALSO_EQ		2	/* and that itself, else it or an ancestor */
+#define CEDAR_ALSO_SHIFT	2	/* where the hash begins */
+
+/* Ascending by number. */
+typedef struct CedarFiledList
+{
+	const CedarFiled *at;
 	uint32_t	n;
-} CedarNumbers;
+} CedarFiledList;
 
 /* Order of numbers of policies, for cedar_sort. */
 extern int	cedar_number_compare(const void *a, const void *b);
@@ -28,8 +42,8 @@ typedef struct CedarCandidates
 {
 	uint32_t	n;
 	uint32_t	cap;
-	CedarNumbers *lists;
-	CedarNumbers few[8];
+	CedarFiledList *lists;
+	CedarFiledList few[8];
 } CedarCandidates;
 
 /*
@@ -38,6 +52,39 @@ typedef struct CedarCandidates
  */
 extern CedarCode cedar_index_search(CedarEval *e, const CedarIndex *index,
 									CedarCandidates *found);
+
+static inline bool
+cedar_also_is(uint32_t also, const CedarUid *uid)
+{
+	return uid->hash << CEDAR_ALSO_SHIFT == also >> CEDAR_ALSO_SHIFT << CEDAR_ALSO_SHIFT;
+}
+
+/* May the policy apply, by what is filed with it?  A no is sure. */
+static inline CedarCode
+cedar_filed_may_apply(CedarEval *e, uint32_t also, bool *result)
+{
+	CedarVar	var = also & CEDAR_ALSO_RESOURCE ? CEDAR_VAR_RESOURCE : CEDAR_VAR_PRINCIPAL;
+	const CedarUidSet *ancestors;
+
+	*result = also == 0 || cedar_also_is(also, e->asked[var].uid);
+	if (*result || (also & CEDAR_ALSO_EQ))
+		return CEDAR_OK;
+	TRY(cedar_eval_ancestors(e, var, &ancestors));
+	if (ancestors == NULL || ancestors->n == 0)
+		return CEDAR_OK;
+	for (uint32_t h = also >> CEDAR_ALSO_SHIFT;; h++)
+	{
+		const CedarUid *u = ancestors->slots[h & (ancestors->cap - 1)];
+
+		if (u == NULL)
+			return CEDAR_OK;
+		if (cedar_also_is(also, u))
+		{
+			*result = true;
+			return CEDAR_OK;
+		}
+	}
+}
 
 /* The i-th uid that a policy's scope names, or the value of its slot. */
 static inline const CedarUid *
