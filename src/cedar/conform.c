@@ -68,7 +68,9 @@ static CedarCode
 fail(Conform *c, const CedarJson *j, const char *message)
 {
 	cedar_fail(c->err, CEDAR_ERR_SCHEMA, "%s", message);
-	return j != NULL ? cedar_error_at(j, c->err) : CEDAR_ERR_SCHEMA;
+	if (j != NULL)
+		cedar_error_at(j, c->err);
+	return CEDAR_ERR_SCHEMA;
 }
 
 static CedarCode
@@ -231,9 +233,8 @@ call(Conform *c, const CedarJson *j, CedarFn fn, const CedarValue *args, uint32_
 
 	if (code == CEDAR_OK)
 		return CEDAR_OK;
-	if (code >= CEDAR_EVAL_TYPE)
-		c->err->code = CEDAR_ERR_ENTITY;
-	return cedar_error_at(j, c->err);
+	cedar_error_at(j, c->err);
+	return code >= CEDAR_EVAL_TYPE ? c->err->code = CEDAR_ERR_ENTITY : code;
 }
 
 static CedarCode
@@ -401,7 +402,10 @@ read_record(Conform *c, const CedarJson *j, const CedarType *type, Place place,
 		Place		inner = {"attribute", m->key};
 
 		if (attr == NULL)
-			return no_such_attribute(c, m, m->key, type, place);
+		{
+			no_such_attribute(c, m, m->key, type, place);
+			return CEDAR_ERR_SCHEMA;
+		}
 		pairs[i].key = m->key;
 		TRY(read_typed(c, &m->value, attr->type, inner, &pairs[i].value));
 	}

@@ -6,6 +6,7 @@
  *
  *-------------------------------------------------------------------------
  */
+#define CEDAR_SCHEMA_C
 #include "schema_internal.h"
 
 /* ----------------------------------------------------------------- orders */
@@ -37,17 +38,13 @@ cedar_uid_order(const CedarUid *a, const CedarUid *b)
 static int
 qsort_decls(const void *a, const void *b)
 {
-	const char *x,
-			   *y;
-	const CedarStr *p,
-			   *q;
+	const CedarStr *const *x;
+	const CedarStr *const *y;
 	int			c;
 
-	memcpy(&x, a, sizeof(x));
-	memcpy(&y, b, sizeof(y));
-	memcpy(&p, x, sizeof(p));
-	memcpy(&q, y, sizeof(q));
-	c = cedar_str_order(p, q);
+	memcpy(&x, a, sizeof(void *));
+	memcpy(&y, b, sizeof(void *));
+	c = cedar_str_order(*x, *y);
 	/* the structs are of one array */
 	return c != 0 ? c : x < y ? -1 : x > y;
 }

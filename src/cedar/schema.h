@@ -21,7 +21,7 @@
 #include "cedar.h"
 
 /* Limits; each has its error (CEDAR_ERR_LIMIT). */
-#define CEDAR_MAX_SCHEMA_BYTES	(4 * 1024 * 1024)	/* text of one schema */
+#define CEDAR_MAX_SCHEMA_BYTES	4194304 /* text of one schema */
 #define CEDAR_MAX_HIERARCHY		10000000	/* steps up the hierarchies of all entity
 											 * types and action groups together */
 

@@ -141,7 +141,7 @@ qualify(Resolver *r, const CedarStr *ns, const char *name, size_t len)
 	size_t		need = ns->len + 2 + len;
 	size_t		n = 0;
 
-	if (need > r->scratch_cap)
+	if (r->scratch == NULL || need > r->scratch_cap)
 	{
 		r->scratch = cedar_arena_alloc(r->arena, sizeof(CedarStr) + 2 * need);
 		if (r->scratch == NULL)
@@ -276,7 +276,7 @@ undeclared(Resolver *r, const CedarStr *ns, const CedarStr *name, CedarSpan span
 								  CEDAR_EXCERPT(full->bytes, full->len));
 		}
 	}
-	return r->err->code;
+	return CEDAR_ERR_SCHEMA;
 }
 
 /* What the name refers to when it stands in the namespace. */
@@ -904,8 +904,8 @@ qsort_defs(const void *a, const void *b)
 	const Def  *x,
 			   *y;
 
-	memcpy(&x, a, sizeof(x));
-	memcpy(&y, b, sizeof(y));
+	memcpy(&x, a, sizeof(void *));
+	memcpy(&y, b, sizeof(void *));
 	return cedar_str_order(x->name, y->name);
 }
 
@@ -945,7 +945,7 @@ declared_entity(Resolver *r, const CedarStr *ns, const DeclName *name, Def **def
 	cedar_fail_at(r->err, CEDAR_ERR_SCHEMA, name->span.offset, name->span.length,
 				  "\"%.*s\" is the type of actions; here an entity type is needed",
 				  CEDAR_EXCERPT((*def)->name->bytes, (*def)->name->len));
-	return r->err->code;
+	return CEDAR_ERR_SCHEMA;
 }
 
 static int
@@ -954,8 +954,8 @@ qsort_strs(const void *a, const void *b)
 	const CedarStr *x,
 			   *y;
 
-	memcpy(&x, a, sizeof(x));
-	memcpy(&y, b, sizeof(y));
+	memcpy(&x, a, sizeof(void *));
+	memcpy(&y, b, sizeof(void *));
 	return cedar_str_order(x, y);
 }
 

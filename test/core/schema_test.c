@@ -73,11 +73,14 @@ dump_type(const CedarType *t, long *left)
 				json_t	   *attrs = json_array();
 
 				json_object_set_new(out, "type", json_string("Record"));
-				for (uint32_t i = 0; i < t->n_attrs && *left > 0; i++)
+				for (uint32_t i = 0; i < t->n_attrs; i++)
 				{
 					const CedarAttrType *a = &t->attrs[i];
-					json_t	   *attr = json_array();
+					json_t	   *attr;
 
+					if (*left < 0)
+						break;
+					attr = json_array();
 					json_array_append_new(attr, json_of_str(a->name));
 					json_array_append_new(attr, json_boolean(a->required));
 					json_array_append_new(attr, dump_type(a->type, left));

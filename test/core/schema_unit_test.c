@@ -169,11 +169,19 @@ test_nesting(void)
 		{"entity A {a: ", "{\"b c\"?: ", "Long", ",}", "};"},
 		{"entity A tags ", "Set<{a: ", "Long", "}>", ";"},
 		{"entity A; action a appliesTo {principal: A, resource: A, context: {a: ", "Set<", "A", ">", "}};"},
-	}, jsons[] = {
-		{"{\"\":{\"entityTypes\":{},\"actions\":{},\"commonTypes\":{\"T\":", "{\"type\":\"Set\",\"element\":",
-		"{\"type\":\"Long\"}", "}", "}}}"},
+	};
+	static const struct
+	{
+		const char *before,
+				   *open,
+				   *middle,
+				   *close,
+				   *after;
+	}			jsons[] = {
 		{"{\"\":{\"entityTypes\":{},\"actions\":{},\"commonTypes\":{\"T\":",
-			"{\"type\":\"Record\",\"attributes\":{\"a\":", "{\"type\":\"Long\"}", "}}", "}}}"},
+		"{\"type\":\"Set\",\"element\":", "{\"type\":\"Long\"}", "}", "}}}"},
+		{"{\"\":{\"entityTypes\":{},\"actions\":{},\"commonTypes\":{\"T\":",
+		"{\"type\":\"Record\",\"attributes\":{\"a\":", "{\"type\":\"Long\"}", "}}", "}}}"},
 		{"", "{\"\":", "{}", "}", ""},
 		{"", "[", "", "]", ""},
 	};
