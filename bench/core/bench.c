@@ -331,7 +331,7 @@ run(const char *prefix, size_t passes)
 	CedarArena *arena = make_arena();
 	int64_t		cost = clock_cost();
 	int64_t    *times = must_alloc(w.arena, w.n_requests * passes * sizeof(int64_t));
-	int64_t    *whole = must_alloc(w.arena, passes * sizeof(int64_t));
+	int64_t		row = INT64_MAX;
 	uint32_t	allowed = 0;
 
 	printf("{\"policies\":%u,", (unsigned) w.n_policies);
@@ -354,12 +354,13 @@ run(const char *prefix, size_t passes)
 
 		for (uint32_t i = 0; i < w.n_requests; i++)
 			allowed += authorize_one(arena, &w, &w.requests[i]);
-		whole[pass] = now() - start;
+		start = now() - start;
+		row = start < row ? start : row;
 	}
 	fputs(",\"times\":[", stdout);
 	for (uint32_t i = 0; i < w.n_requests; i++)
 		printf("%s%lld", i > 0 ? "," : "", (long long) median(times + i * passes, passes));
-	printf("],\"row\":%lld,\"clock\":%lld,\"allowed\":%u}\n", (long long) median(whole, passes),
+	printf("],\"row\":%lld,\"clock\":%lld,\"allowed\":%u}\n", (long long) row,
 		   (long long) cost, (unsigned) allowed);
 	cedar_arena_destroy(arena);
 	cedar_arena_destroy(w.arena);

