@@ -29,9 +29,10 @@ main(void)
 	JoseError	err;
 	char	   *text = NULL;
 	size_t		len;
+	OSSL_PROVIDER *provider = OSSL_PROVIDER_load(NULL, "null");
 	char		thumbprint[JOSE_THUMBPRINT_SIZE];
 
-	if (OSSL_PROVIDER_load(NULL, "null") == NULL)
+	if (provider == NULL)
 	{
 		printf("no null provider\n");
 		return 1;
@@ -54,5 +55,6 @@ main(void)
 			   JOSE_ERR_UNAVAILABLE, &err, "verify");
 	CHECK_CODE(jose_jwk_thumbprint(key, thumbprint, &err), JOSE_ERR_UNAVAILABLE, &err, "thumbprint");
 	jose_key_free(key);
+	OSSL_PROVIDER_unload(provider);
 	return finish();
 }
