@@ -405,6 +405,19 @@ do_response(Fixture *f, CedarArena *arena, bool *right, CedarError *err)
 }
 
 static CedarCode
+do_errors(Fixture *f, CedarArena *arena, bool *right, CedarError *err)
+{
+	const char *json;
+	size_t		len;
+	CedarCode	code = cedar_errors_to_json(arena, &f->decision, f->policies, &json, &len, err);
+	json_t	   *o = code == CEDAR_OK ? json_loadb(json, len, 0, NULL) : NULL;
+
+	*right = json_array_size(o) == f->spec.n_errors;
+	json_decref(o);
+	return code;
+}
+
+static CedarCode
 do_alloc(Fixture *f, CedarArena *arena, bool *right, CedarError *err)
 {
 	(void) f;
@@ -491,8 +504,70 @@ static const struct
 	{"cedar_authorize, index", do_authorize_index, false},
 	{"cedar_authorize, index, no reasons", do_authorize_plain, false},
 	{"cedar_decision_to_json", do_response, false},
+	{"cedar_errors_to_json", do_errors, false},
 	{"malformed input", do_bad, true},
 };
+
+/* Is there an entry for every function of cedar.h that is given an arena to fill? */
+static void
+check_complete(void)
+{
+	static const char path[] = "../../src/cedar/cedar.h";
+	FILE	   *f = fopen(path, "r");
+	char		line[512];
+	int			found = 0;
+
+	while (f != NULL && fgets(line, sizeof(line), f) != NULL)
+	{
+		char	   *name = strstr(line, " cedar_");
+		char	   *args = name == NULL ? NULL : strstr(name, "(CedarArena *arena,");
+		bool		known = false;
+
+		if (strncmp(line, "extern", 6) != 0 || args == NULL)
+			continue;
+		*args = '\0';
+		name++;
+		found++;
+		for (size_t i = 0; i < LENGTH(entries); i++)
+			known = known || strcmp(entries[i].name, name) == 0;
+		if (known)
+			passed++;
+		else
+		{
+			printf("%s: no entry for %s\n", path, name);
+			failed++;
+		}
+	}
+	if (f != NULL)
+		fclose(f);
+	if (found < 13)
+	{
+		printf("%s: %d functions found\n", path, found);
+		failed++;
+	}
+}
+
+/* The checks of images are given an arena for its host alone. */
+static void
+check_verify(void)
+{
+	Fixture		f;
+	CedarError	err;
+	long		calls;
+	size_t		size = 0;
+	const CedarIndex *index;
+	bool		ok;
+
+	fixture_open(&f);
+	ok = cedar_index_build(f.arena, f.policies, f.n, &index, &size, &err) == CEDAR_OK;
+	calls = f.host.alloc_calls;
+	for (uint32_t i = 0; i < f.n && ok; i++)
+		ok = cedar_piece_verify(f.arena, f.policies[i].piece, cedar_piece_size(f.policies[i].piece),
+								&err) == CEDAR_OK;
+	ok = ok && cedar_index_verify(f.arena, index, size, f.n, &err) == CEDAR_OK;
+	check(ok && f.host.alloc_calls == calls, "verify", "allocates nothing", 0, 0, false, CEDAR_OK, &err);
+	fixture_close(&f);
+}
 
 /* Bytes that a new arena gives before it asks the host again. */
 static size_t
@@ -578,6 +653,8 @@ main(void)
 	}
 	injected++;
 
+	check_complete();
+	check_verify();
 	for (size_t i = 0; i < LENGTH(entries); i++)
 	{
 		long		before = injected;
