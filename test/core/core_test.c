@@ -96,6 +96,9 @@ test_arena(void)
 	CHECK(parse(&b, LIT(ANY ";")) == CEDAR_OK);
 	bench_close(&b);
 
+	/* nothing is no arena */
+	cedar_arena_destroy(NULL);
+
 	/* callbacks other than alloc may be NULL; freed by this test's own count */
 	bench_open(&b);
 	{
@@ -196,6 +199,9 @@ static const struct
 	{LIT("User::{id:\"a\"}"), NULL, 0},
 	{LIT("\"a\""), NULL, 0},
 	{LIT("User::\"a\"::\"b\""), NULL, 0},
+	{LIT("User&"), NULL, 0},
+	{LIT("User::&"), NULL, 0},
+	{LIT("User::\"a\"&"), NULL, 0},
 	{LIT(""), NULL, 0},
 };
 
@@ -404,6 +410,8 @@ static const struct
 	{"permit(principal, action, resource);\npermit(principal, @actoin, resource);", "actoin"},
 	{"permit(principal == @principal, action, resource);", "principal"},
 	{"permit(principal, action == @?principal, resource);", "?principal"},
+	{"permit(principal, action, resource) when { @) };", ")"},
+	{"permit(principal, action, resource) when { principal @= 1 };", "="},
 };
 
 static const struct
@@ -420,6 +428,7 @@ static const struct
 	{"[{\"uid\":{\"type\":@\"1U\",\"id\":\"a\"},\"attrs\":{},\"parents\":[]}]", "\"1U\""},
 	{"[{\"uid\":{\"type\":\"U\",\"id\":\"a\"},\"attrs\":@[],\"parents\":[]}]", "[]"},
 	{"[@", ""},
+	{"[\"a\",@", ""},
 };
 
 /* Errors of evaluation: the token is within the range, and the range in the expression. */
@@ -650,6 +659,10 @@ static const struct
 	{LIT("\340\200\257"), 0},	/* overlong */
 	{LIT("\355\240\200"), 0},	/* a surrogate */
 	{LIT("\364\220\200\200"), 0},	/* beyond U+10FFFF */
+	{LIT("\360\217\277\277"), 0},	/* overlong */
+	{LIT("\360\237\230"), 0},	/* cut off */
+	{LIT("ab\360\237\230x"), 2},
+	{LIT("\342\202x"), 0},
 	{LIT("\370\210\200\200\200"), 0},
 	{LIT("\303\251\342\202"), 2},
 };
@@ -837,6 +850,55 @@ test_entity_build(void)
 	bench_close(&b);
 }
 
+/* -------------------------------------------------------------- response */
+
+/*
+ * The response for a decision made by hand: members and their order are the
+ * reference's, ids and messages are JSON strings whatever they hold.
+ */
+static void
+test_response(void)
+{
+	static const uint32_t reasons[] = {1, 0};
+	static const char want_errors[] =
+	"[{\"policyId\":\"\",\"error\":{\"message\":\"no \\\"x\\\"\\n\\u0001\",\"help\":null,\"code\":null,\"url\":null,"
+	"\"severity\":null,\"sourceLocations\":[],\"related\":[]}},"
+	"{\"policyId\":\"b\\u0000\\\\\",\"error\":{\"message\":\"m\",\"help\":\"Do so.\",\"code\":null,\"url\":null,"
+	"\"severity\":null,\"sourceLocations\":[{\"label\":null,\"start\":10,\"end\":1010}],\"related\":[]}}]";
+	Bench		b;
+	CedarPolicy policies[2] = {{.id = NULL, .id_len = 0}, {.id = "b\0\\", .id_len = 3}};
+	CedarPolicyError errors[2];
+	CedarDecision d = {.allow = false, .n_reasons = 2, .reasons = reasons, .n_errors = 2, .errors = errors};
+	Text		want = {0};
+	const char *json;
+	size_t		len;
+
+	memset(errors, 0, sizeof(errors));
+	errors[0].policy = 0;
+	strcpy(errors[0].error.message, "no \"x\"\n\001");
+	errors[1].policy = 1;
+	strcpy(errors[1].error.message, "m");
+	strcpy(errors[1].error.hint, "Do so.");
+	errors[1].error.has_position = true;
+	errors[1].error.offset = 10;
+	errors[1].error.length = 1000;
+
+	bench_open(&b);
+	CHECK(cedar_errors_to_json(b.arena, &d, policies, &json, &len, &b.err) == CEDAR_OK);
+	CHECKF(len == strlen(want_errors) && memcmp(json, want_errors, len) == 0, "%.*s", (int) len, json);
+	text_adds(&want, "{\"decision\":\"deny\",\"diagnostics\":{\"reason\":[\"b\\u0000\\\\\",\"\"],\"errors\":");
+	text_adds(&want, want_errors);
+	text_adds(&want, "}}");
+	CHECK(cedar_decision_to_json(b.arena, &d, policies, &json, &len, &b.err) == CEDAR_OK);
+	CHECKF(len == want.len && memcmp(json, want.data, len) == 0, "%.*s", (int) len, json);
+	d.n_reasons = d.n_errors = 0;
+	d.allow = true;
+	CHECK(cedar_errors_to_json(b.arena, &d, policies, &json, &len, &b.err) == CEDAR_OK);
+	CHECK(len == 2 && memcmp(json, "[]", 2) == 0);
+	free(want.data);
+	bench_close(&b);
+}
+
 int
 main(void)
 {
@@ -850,5 +912,6 @@ main(void)
 	test_record_errors();
 	test_encoding();
 	test_entity_build();
+	test_response();
 	return checks_end();
 }

@@ -92,6 +92,9 @@ static const struct
 	{"principal", "[\"a\"]", "", "", true},
 	{"principal", "[", "1", "]", false},
 	{"principal has a", ".a", "", "", true},
+	{"[principal", ".a", "]", "", true},
+	{"{a: principal", ".a", "}", "", true},
+	{"ip(principal", ".a", ")", "", true},
 	{"", "principal.hasTag(", "\"a\"", ")", true},
 	{"1", " == (1", "", ")", true},
 	{"1", " == 1", "", "", false},
@@ -196,6 +199,21 @@ test_texts(void)
 		CHECKF(parse(&b, t.data, t.len) == CEDAR_ERR_LIMIT, "10 MB, kind %d: %s", kind,
 			   code_name(b.err.code));
 		CHECK(cedar_parse_one(b.arena, t.data, t.len, &ast, &b.err) == CEDAR_ERR_LIMIT);
+		bench_close(&b);
+	}
+
+	/* parentheses in a scope */
+	for (long depth = 20; depth < 20000; depth *= 100)
+	{
+		bench_open(&b);
+		t.len = 0;
+		text_adds(&t, "permit(principal == ");
+		text_times(&t, "(", depth);
+		text_adds(&t, "U::\"a\"");
+		text_times(&t, ")", depth);
+		text_adds(&t, ", action, resource);");
+		CHECKF(parse(&b, t.data, t.len) == (depth == 20 ? CEDAR_OK : CEDAR_ERR_LIMIT), "%ld: %s", depth,
+			   b.err.message);
 		bench_close(&b);
 	}
 
