@@ -18,12 +18,15 @@ SELECT pg_extension_config_dump('authz.policies', '');
 
 CREATE TABLE authz.policy_versions (
 	policy_set text COLLATE "C" PRIMARY KEY,
-	version bigint NOT NULL CHECK (version > 0)
+	version bigint NOT NULL CHECK (version > 0),
+	populated boolean NOT NULL DEFAULT false
 );
 COMMENT ON TABLE authz.policy_versions IS
 	'The version of each policy set, advanced by every change of it; written by triggers';
 COMMENT ON COLUMN authz.policy_versions.policy_set IS 'As in authz.policies';
 COMMENT ON COLUMN authz.policy_versions.version IS 'From 1; never goes back';
+COMMENT ON COLUMN authz.policy_versions.populated IS
+	'Whether the set holds policies in this version: tells a restore that its policies are still to come';
 SELECT pg_extension_config_dump('authz.policy_versions', '');
 
 CREATE TABLE authz.policy_proxy ();

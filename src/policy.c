@@ -18,6 +18,12 @@
  * The version decides, whether triggers fire or not: who changes policies
  * with triggers disabled has to call authz.policy_touch.
  *
+ * Restoring.  The rows of both tables come in any order, by sessions at once
+ * even.  A version row that says "populated" while its set is empty has been
+ * restored ahead of its policies; the command that brings them leaves the
+ * number as it is.  The row is written all the same, so that its xmin tells
+ * the two apart.
+ *
  * Reading.  The first check of a statement reads the version row under a
  * fresh registered snapshot and compares (version, raw xmin of the row, OID
  * of the table) with the cached entry.  It is the raw xmin that tells a
@@ -181,6 +187,20 @@ version_row_number(Relation versions, HeapTuple tuple)
 	if (isnull)
 		elog(ERROR, "null version of a policy set");
 	return DatumGetInt64(value);
+}
+
+/*
+ * Does the row of an empty set say that there are policies?  Not one of this
+ * transaction: the number would stay, and so would its xmin.
+ */
+static bool
+version_row_is_ahead(Relation versions, HeapTuple tuple)
+{
+	bool		isnull;
+
+	return DatumGetBool(heap_getattr(tuple, Anum_policy_versions_populated,
+									 RelationGetDescr(versions), &isnull)) &&
+		!TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetRawXmin(tuple->t_data));
 }
 
 static VersionRow
@@ -579,13 +599,41 @@ authz_policy_xact_end(bool committed)
 
 /* -------------------------------------------------------------- advancing */
 
+/* Does the set hold policies, as of now? */
+static bool
+set_is_populated(const char *set)
+{
+	AuthzRelations rels = *authz_relations();
+	Relation	policies = table_open(rels.policies, AccessShareLock);
+	Snapshot	snapshot = RegisterSnapshot(GetCatalogSnapshot(rels.policies));
+	SysScanDesc scan;
+	ScanKeyData key;
+	bool		populated;
+
+	ScanKeyInit(&key, Anum_policies_policy_set, BTEqualStrategyNumber,
+				F_TEXTEQ, CStringGetTextDatum(set));
+	scan = systable_beginscan(policies, rels.policies_pkey, true, snapshot, 1, &key);
+	populated = HeapTupleIsValid(systable_getnext(scan));
+	systable_endscan(scan);
+	UnregisterSnapshot(snapshot);
+	table_close(policies, NoLock);
+	return populated;
+}
+
+typedef enum VersionWrite
+{
+	VERSION_NEXT,
+	VERSION_FILLS,				/* the next, unless the row came ahead of its
+								 * policies */
+	VERSION_AT_LEAST			/* raise a row that is there */
+} VersionWrite;
+
 /*
- * Write a set's version row: the next version, or at least this one.  Under
- * the proxy lock, so nobody else is at it.  False when there is no row and
- * insert is false.
+ * Write a set's version row.  Under the proxy lock, so nobody else is at it.
+ * False when there is none, and VERSION_AT_LEAST does not make one.
  */
 static bool
-version_row_write(const char *set, int64 at_least, bool insert)
+version_row_write(const char *set, VersionWrite how, int64 at_least)
 {
 	AuthzRelations rels = *authz_relations();
 	Relation	versions;
@@ -596,29 +644,39 @@ version_row_write(const char *set, int64 at_least, bool insert)
 	Datum		values[Natts_policy_versions] = {0};
 	bool		nulls[Natts_policy_versions] = {0};
 	bool		replace[Natts_policy_versions] = {0};
-	bool		found;
 
 	LockRelationOid(rels.policy_proxy, ShareRowExclusiveLock);
+	if (how != VERSION_AT_LEAST)
+	{
+		/* This command's rows are to count. */
+		CommandCounterIncrement();
+		values[Anum_policy_versions_populated - 1] = BoolGetDatum(set_is_populated(set));
+		replace[Anum_policy_versions_populated - 1] = true;
+	}
+
 	versions = table_open(rels.policy_versions, RowExclusiveLock);
 	snapshot = RegisterSnapshot(GetCatalogSnapshot(rels.policy_versions));
 	scan = version_row_scan(versions, rels.policy_versions_pkey, snapshot, set);
 	tuple = systable_getnext(scan);
-	found = HeapTupleIsValid(tuple);
-	if (found)
+	if (HeapTupleIsValid(tuple))
 	{
-		int64		current = version_row_number(versions, tuple);
+		int64		version = version_row_number(versions, tuple);
 
-		values[Anum_policy_versions_version - 1] =
-			Int64GetDatum(at_least > 0 ? Max(current, at_least) : current + 1);
+		if (how == VERSION_AT_LEAST)
+			version = Max(version, at_least);
+		else if (how == VERSION_NEXT ||
+				 !version_row_is_ahead(versions, tuple))
+			version++;
+		values[Anum_policy_versions_version - 1] = Int64GetDatum(version);
 		replace[Anum_policy_versions_version - 1] = true;
 		changed = heap_modify_tuple(tuple, RelationGetDescr(versions),
 									values, nulls, replace);
 		CatalogTupleUpdate(versions, &changed->t_self, changed);
 	}
-	else if (insert)
+	else if (how != VERSION_AT_LEAST)
 	{
 		values[Anum_policy_versions_policy_set - 1] = CStringGetTextDatum(set);
-		values[Anum_policy_versions_version - 1] = Int64GetDatum(Max(at_least, 1));
+		values[Anum_policy_versions_version - 1] = Int64GetDatum(1);
 		changed = heap_form_tuple(RelationGetDescr(versions), values, nulls);
 		CatalogTupleInsert(versions, changed);
 	}
@@ -638,7 +696,7 @@ version_row_write(const char *set, int64 at_least, bool insert)
 static void
 version_advance(const char *set)
 {
-	version_row_write(set, 0, true);
+	version_row_write(set, VERSION_NEXT, 0);
 }
 
 /* TRUNCATE does not say which sets it touched: all that there are. */
@@ -692,9 +750,13 @@ authz_policies_before_row(PG_FUNCTION_ARGS)
 	bool		id_null;
 	bool		is_template;
 	size_t		size;
+	char	   *set;
 	char	   *text;
+	Oid			relid = authz_relations()->policies;
+	AuthzWrite *write;
 
-	authz_check_trigger(fcinfo, authz_relations()->policies, "policies_before_row");
+	authz_check_trigger(fcinfo, relid, "policies_before_row");
+	write = authz_write_current(relid);
 	tuple = TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event) ?
 		trigdata->tg_newtuple : trigdata->tg_trigtuple;
 	desc = RelationGetDescr(trigdata->tg_relation);
@@ -706,13 +768,23 @@ authz_policies_before_row(PG_FUNCTION_ARGS)
 	if (set_null || id_null || isnull)
 		return PointerGetDatum(tuple);
 
+	set = policy_column(tuple, desc, Anum_policies_policy_set);
 	text = policy_column(tuple, desc, Anum_policies_policy);
 	arena = authz_arena_create(CurrentMemoryContext);
-	policy_compile(arena,
-				   policy_column(tuple, desc, Anum_policies_policy_set),
+	policy_compile(arena, set,
 				   policy_column(tuple, desc, Anum_policies_policy_id),
 				   text, strlen(text), &is_template, &size);
 	cedar_arena_destroy(arena);
+
+	/* The first row for this set: afterwards nobody can tell any more. */
+	if (write != NULL && TRIGGER_FIRED_BY_INSERT(trigdata->tg_event))
+	{
+		bool		found;
+		AuthzWriteSet *written = authz_write_set(write, set, &found);
+
+		if (!found)
+			written->was_empty = !set_is_populated(set);
+	}
 	return PointerGetDatum(tuple);
 }
 
@@ -720,9 +792,10 @@ static void
 policy_row_changed(AuthzWrite *write, HeapTuple tuple, TupleDesc desc)
 {
 	char	   *set = policy_column(tuple, desc, Anum_policies_policy_set);
+	bool		found;
 
 	if (write != NULL)
-		authz_write_add(write, set);
+		authz_write_set(write, set, &found)->changed = true;
 	else
 		version_advance(set);
 	pfree(set);
@@ -762,7 +835,13 @@ authz_policies_after_statement(PG_FUNCTION_ARGS)
 	else if (write != NULL)
 	{
 		foreach(lc, write->sets)
-			version_advance(lfirst(lc));
+		{
+			AuthzWriteSet *set = lfirst(lc);
+
+			if (set->changed)
+				version_row_write(set->name,
+								  set->was_empty ? VERSION_FILLS : VERSION_NEXT, 0);
+		}
 	}
 	if (write != NULL)
 		authz_write_end(write);
@@ -806,7 +885,7 @@ authz_policy_versions_before_row(PG_FUNCTION_ARGS)
 	{
 		char	   *set = policy_column(tuple, desc, Anum_policy_versions_policy_set);
 
-		if (version_row_write(set, version, false))
+		if (version_row_write(set, VERSION_AT_LEAST, version))
 			return PointerGetDatum(NULL);
 	}
 	else

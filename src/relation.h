@@ -31,7 +31,8 @@ typedef struct AuthzRelations
 
 #define Anum_policy_versions_policy_set	1
 #define Anum_policy_versions_version	2
-#define Natts_policy_versions			2
+#define Anum_policy_versions_populated	3
+#define Natts_policy_versions			3
 
 #define Anum_entities_uid		1
 #define Anum_entities_attrs		2

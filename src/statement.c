@@ -358,20 +358,27 @@ authz_write_current(Oid relid)
 	return NULL;
 }
 
-void
-authz_write_add(AuthzWrite *write, const char *set)
+AuthzWriteSet *
+authz_write_set(AuthzWrite *write, const char *name, bool *found)
 {
+	AuthzWriteSet *set;
 	MemoryContext old;
 	ListCell   *lc;
 
 	foreach(lc, write->sets)
 	{
-		if (strcmp(lfirst(lc), set) == 0)
-			return;
+		set = lfirst(lc);
+		*found = true;
+		if (strcmp(set->name, name) == 0)
+			return set;
 	}
+	*found = false;
 	old = MemoryContextSwitchTo(TopTransactionContext);
-	write->sets = lappend(write->sets, pstrdup(set));
+	set = palloc0(offsetof(AuthzWriteSet, name) + strlen(name) + 1);
+	strcpy(set->name, name);
+	write->sets = lappend(write->sets, set);
 	MemoryContextSwitchTo(old);
+	return set;
 }
 
 void

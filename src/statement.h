@@ -66,16 +66,24 @@ typedef struct AuthzWrite
 	slist_node	node;
 	Oid			relid;
 	SubTransactionId subid;
-	List	   *sets;			/* char *: policy sets touched */
+	List	   *sets;			/* AuthzWriteSet *: policy sets */
 } AuthzWrite;
+
+typedef struct AuthzWriteSet
+{
+	bool		changed;		/* a row of it was written */
+	bool		was_empty;		/* it is known to have had none before */
+	char		name[FLEXIBLE_ARRAY_MEMBER];
+} AuthzWriteSet;
 
 extern void authz_write_begin(Oid relid);
 
 /* The innermost write of this table, or NULL: no statement triggers fire. */
 extern AuthzWrite *authz_write_current(Oid relid);
 
-/* Remember a string in it, once. */
-extern void authz_write_add(AuthzWrite *write, const char *set);
+/* The policy set in it; new ones, not *found, are all false. */
+extern AuthzWriteSet *authz_write_set(AuthzWrite *write, const char *name,
+									  bool *found);
 
 /* Forget the innermost write of this table. */
 extern void authz_write_end(AuthzWrite *write);

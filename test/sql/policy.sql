@@ -151,6 +151,19 @@ INSERT INTO authz.policy_versions VALUES ('default', :now + 100);
 SELECT authz.policy_version() - :now AS steps;
 UPDATE authz.policy_versions SET version = 0;
 INSERT INTO authz.policy_versions VALUES ('zero', 0);
+-- A version row restored ahead of its policies: they do not advance it, but they count; in its own transaction it advances.
+INSERT INTO authz.policy_versions VALUES ('ahead', 7, true), ('empty', 7, false);
+SELECT may('{}', 'ahead'), may('{}', 'empty');
+INSERT INTO authz.policies (policy_set, policy_id, policy) SELECT s, 'a', 'permit (principal, action, resource);' FROM unnest('{ahead,empty}'::text[]) s;
+SELECT may('{}', 'ahead'), authz.policy_version('ahead') AS ahead, may('{}', 'empty'), authz.policy_version('empty') AS empty;
+INSERT INTO authz.policies (policy_set, policy_id, policy) VALUES ('ahead', 'b', 'forbid (principal, action, resource);');
+SELECT may('{}', 'ahead'), authz.policy_version('ahead') AS ahead;
+BEGIN;
+INSERT INTO authz.policy_versions VALUES ('own', 7, true);
+SELECT may('{}', 'own');
+INSERT INTO authz.policies (policy_set, policy_id, policy) VALUES ('own', 'a', 'permit (principal, action, resource);');
+SELECT may('{}', 'own'), authz.policy_version('own') AS own;
+ROLLBACK;
 
 DROP FUNCTION may CASCADE;
 DROP FUNCTION ask;
