@@ -3,9 +3,13 @@
 //
 //   JOSE_NPM   folder of the npm package jose, where node does not find it by
 //              itself
+import { webcrypto } from 'node:crypto';
 import { pathToFileURL } from 'node:url';
 import { createRequire } from 'node:module';
 import { call, check, finish } from './driver.mjs';
+
+// Before version 20, node does not have it as a global.
+globalThis.crypto ??= webcrypto;
 
 const require = createRequire(import.meta.url);
 const jose = await import(pathToFileURL(require.resolve(process.env.JOSE_NPM ?? 'jose')));
