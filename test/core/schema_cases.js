@@ -267,8 +267,78 @@ function expectation(test) {
 	return expect;
 }
 
+// ------------------------------------------------------------------- probing
+
+// A value of the resolved type, in JSON that the reference reads by its schema.
+function valueOf(type, resolved) {
+	switch (type.type) {
+		case 'String':
+			return 'x';
+		case 'Long':
+			return 1;
+		case 'Boolean':
+			return true;
+		case 'Set':
+			return [valueOf(type.element, resolved)];
+		case 'Record':
+			return Object.fromEntries(type.attributes.map(([name, , attr]) => [name, valueOf(attr, resolved)]));
+		case 'Extension':
+			return { decimal: '1.0', ipaddr: '::1', datetime: '2024-01-01', duration: '1h' }[type.name];
+		default: {
+			const entity = resolved.entities[type.name];
+			const action = resolved.actions.find(({ uid }) => uid[0] === type.name);
+			return { type: type.name, id: entity && entity.enum ? entity.enum[0] : action ? action.uid[1] : 'x' };
+		}
+	}
+}
+
+// The reference resolves names of texts alone.  Of a schema in JSON that has no
+// text it can be asked whether data of the types that the library found fit.
+function probe(test, resolved) {
+	const schema = JSON.parse(test.schema);
+	const entities = [];
+	for (const [type, entity] of Object.entries(resolved.entities)) {
+		const uid = valueOf({ type: 'Entity', name: type }, resolved);
+		entities.push({
+			uid,
+			attrs: valueOf(entity.shape, resolved),
+			tags: entity.tags ? { a: valueOf(entity.tags, resolved) } : {},
+			parents: entity.ancestors.map((name) => valueOf({ type: 'Entity', name }, resolved))
+				.filter((parent) => parent.type !== type),
+		});
+		// without its parents: a hierarchy of types may have cycles
+		entities[entities.length - 1].uid.id += entity.enum ? '' : entities.length;
+	}
+	const answer = ask('checkParseEntities', { entities, schema });
+	if (answer !== null && answer.type !== 'success') {
+		return `data of the types found do not fit: ${answer.errors[0].message}`;
+	}
+	for (const action of resolved.actions) {
+		if (action.principals.length === 0 || action.resources.length === 0) {
+			continue;
+		}
+		const one = (name) => valueOf({ type: 'Entity', name }, resolved);
+		const call = {
+			principal: one(action.principals[0]),
+			action: { type: action.uid[0], id: action.uid[1] },
+			resource: one(action.resources[0]),
+			context: valueOf(action.context, resolved),
+			policies: { staticPolicies: '' },
+			entities: [],
+			schema,
+			validateRequest: true,
+		};
+		const asked = ask('isAuthorized', call);
+		if (asked !== null && asked.type !== 'success') {
+			return `a request of the types found does not fit: ${asked.errors[0].message}`;
+		}
+	}
+	totals.probed++;
+	return null;
+}
+
 // Why the answer is not what was expected, or null.
-function difference(expect, answer) {
+function difference(test, expect, answer) {
 	if (answer === undefined || answer.fault !== undefined) {
 		return `fault: ${answer && answer.fault}`;
 	}
@@ -289,6 +359,9 @@ function difference(expect, answer) {
 		if (answer.text_json === undefined || !same(JSON.parse(answer.text_json), want)) {
 			return `the text does not come back: ${answer.text_out} ${JSON.stringify(answer.text_json_error)}`;
 		}
+	}
+	if (!expect.resolved && answer.resolved && test.format === 'json') {
+		return probe(test, answer.resolved);
 	}
 	if (expect.resolved && answer.resolved && !same(answer.resolved, expect.resolved)) {
 		return `resolved: ${JSON.stringify(answer.resolved)}\n  reference: ${JSON.stringify(expect.resolved)}`;
@@ -314,7 +387,7 @@ function answers(driver, tests) {
 	return lines;
 }
 
-const totals = { passed: 0, failed: 0, skipped: 0, parsed: 0, resolved: 0 };
+const totals = { passed: 0, failed: 0, skipped: 0, parsed: 0, resolved: 0, probed: 0 };
 
 function compare(driver, tests) {
 	const got = answers(driver, tests);
@@ -324,7 +397,7 @@ function compare(driver, tests) {
 			totals.skipped++;
 			return;
 		}
-		const why = difference(expect, got[i]);
+		const why = difference(test, expect, got[i]);
 		if (why === null) {
 			totals.passed++;
 			totals.parsed += expect.parses ? 1 : 0;
@@ -344,7 +417,7 @@ function compareAll(driver, tests) {
 	for (let i = 0; i < tests.length; i += BATCH) {
 		compare(driver, tests.slice(i, i + BATCH));
 	}
-	console.log(`${totals.parsed} are schemas, the names of ${totals.resolved} were compared`);
+	console.log(`${totals.parsed} are schemas; the names of ${totals.resolved} were compared, of ${totals.probed} probed`);
 	console.log(`${totals.passed} passed, ${totals.failed} failed, ${totals.skipped} skipped`);
 	process.exitCode = totals.failed === 0 && totals.passed > 0 ? 0 : 1;
 }
