@@ -354,8 +354,8 @@ extern void cedar_ast_range(const CedarAst *ast, uint32_t i,
 							size_t *offset, size_t *length);
 
 /*
- * A compiled policy: one position-independent block (docs/cedar.md, "Compiled
- * form").  Positions in it count from the start of the text that was parsed.
+ * A compiled policy: one position-independent block (docs/image.md).
+ * Positions in it count from the start of the text that was parsed.
  */
 typedef struct CedarPiece CedarPiece;
 

@@ -53,6 +53,17 @@ found_literal(LevelCheck *l, const Checked *e)
 		cedar_found_hint(finding, "With levels, only principal, action, resource and what is in the context can be dereferenced.");
 }
 
+static bool
+has_name(const Checked *record, const CedarStr *name)
+{
+	for (uint32_t i = 0; i < record->count; i++)
+	{
+		if (cedar_str_equal(record->names[i], name))
+			return true;
+	}
+	return false;
+}
+
 /* The level of an entity that is dereferenced. */
 static CedarCode
 target_level(LevelCheck *l, const Checked *e, const Path *path, uint32_t *level)
@@ -101,9 +112,11 @@ target_level(LevelCheck *l, const Checked *e, const Path *path, uint32_t *level)
 			(*level)++;
 			break;
 		case CEDAR_OP_RECORD:
+			if (path == NULL || !has_name(e, path->attr))
+				break;			/* it does not type-check */
 			for (uint32_t i = 0; i < e->count; i++)
 			{
-				if (path != NULL && cedar_str_equal(e->names[i], path->attr))
+				if (cedar_str_equal(e->names[i], path->attr))
 					TRY(target_level(l, e->list[i], path->next, level));
 				else
 					TRY(level_of(l, e->list[i]));
@@ -115,20 +128,77 @@ target_level(LevelCheck *l, const Checked *e, const Path *path, uint32_t *level)
 	return CEDAR_OK;
 }
 
+/* An expression needs a level: is it allowed? */
+static void
+need(LevelCheck *l, const Checked *e, uint32_t level)
+{
+	CedarFinding *finding;
+
+	if (level <= l->level)
+		return;
+	finding = cedar_found(l->t->findings, CEDAR_FOUND_LEVEL, e->offset, e->length,
+						  "this needs level %u, and the highest allowed is %u",
+						  level, l->level);
+	if (finding != NULL)
+		cedar_found_hint(finding, "Hand the value in with the context, or allow a higher level.");
+}
+
 static CedarCode
 dereference(LevelCheck *l, const Checked *e)
 {
 	uint32_t	level;
-	CedarFinding *finding;
 
 	TRY(target_level(l, e->a, NULL, &level));
-	if (level < l->level)
+	need(l, e, level + 1);
+	return CEDAR_OK;
+}
+
+/*
+ * `e has a.b.c` as a whole: the entities that are passed on the way count, and
+ * where they are too many, e is not looked at.
+ */
+static CedarCode
+has_chain(LevelCheck *l, const Checked *chain)
+{
+	const Checked *e = chain->list[0]->a;
+	bool		entity = has_kind(l, e, CEDAR_TYPE_ENTITY);
+	const CedarType *type = type_of(l, e);
+	uint32_t	cost = entity ? 1 : 0;
+	uint32_t	to_entity = 0;	/* attributes of e's record up to an entity */
+	Path	   *path = NULL;
+	uint32_t	level;
+
+	if (!entity && !has_kind(l, e, CEDAR_TYPE_RECORD))
+		return level_of(l, e);
+	for (uint32_t i = 0; i + 1 < chain->count; i++)
+	{
+		const CedarAttrType *attr = cedar_attribute_of(l->t->schema, type, chain->list[i]->names[0]);
+
+		if (attr == NULL)
+			break;
+		type = attr->type;
+		if (type->kind == CEDAR_TYPE_ENTITY && cost++ == 0)
+			to_entity = i + 1;
+	}
+	if (cost > l->level)
+	{
+		need(l, chain, cost);
 		return CEDAR_OK;
-	finding = cedar_found(l->t->findings, CEDAR_FOUND_LEVEL, e->offset, e->length,
-						  "this needs level %u, and the highest allowed is %u",
-						  level + 1, l->level);
-	if (finding != NULL)
-		cedar_found_hint(finding, "Hand the value in with the context, or allow a higher level.");
+	}
+	if (!entity)
+		TRY(level_of(l, e));
+	if (cost == 0)
+		return CEDAR_OK;
+	if (to_entity > 0)
+	{
+		path = cedar_arena_alloc(l->t->arena, to_entity * sizeof(Path));
+		if (path == NULL)
+			return cedar_nomem(l->t->err);
+		for (uint32_t i = 0; i < to_entity; i++)
+			path[i] = (Path) {chain->list[i]->names[0], i + 1 < to_entity ? &path[i + 1] : NULL};
+	}
+	TRY(target_level(l, e, path, &level));
+	need(l, chain, level + cost);
 	return CEDAR_OK;
 }
 
@@ -149,6 +219,8 @@ level_of(LevelCheck *l, const Checked *e)
 			return CEDAR_OK;
 		case CEDAR_OP_AND:
 		case CEDAR_OP_OR:
+			if (e->n == CHECKED_HAS)
+				return has_chain(l, e);
 			for (uint32_t i = 0; i < e->count; i++)
 			{
 				TRY(level_of(l, e->list[i]));
@@ -166,7 +238,9 @@ level_of(LevelCheck *l, const Checked *e)
 		case CEDAR_OP_GET_ATTR:
 			if (has_kind(l, e->a, CEDAR_TYPE_ENTITY))
 				return dereference(l, e);
-			return level_of(l, e->a);
+			if (has_kind(l, e->a, CEDAR_TYPE_RECORD))
+				return level_of(l, e->a);
+			return CEDAR_OK;	/* it does not type-check */
 		default:
 			if (e->a != NULL)
 				TRY(level_of(l, e->a));

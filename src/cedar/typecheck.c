@@ -514,9 +514,8 @@ literal_uid(const TypeCheck *t, const Checked *e, const CedarUid **uid)
 	return true;
 }
 
-/* The attribute of a record or entity type; NULL when there is none. */
-static const CedarAttrType *
-attribute(TypeCheck *t, const CedarType *type, const CedarStr *name)
+const CedarAttrType *
+cedar_attribute_of(const CedarSchema *schema, const CedarType *type, const CedarStr *name)
 {
 	const CedarEntityType *entity;
 
@@ -524,7 +523,7 @@ attribute(TypeCheck *t, const CedarType *type, const CedarStr *name)
 		return cedar_type_attr(type, name);
 	if (type->kind != CEDAR_TYPE_ENTITY)
 		return NULL;
-	entity = cedar_schema_entity(t->schema, type->name);
+	entity = cedar_schema_entity(schema, type->name);
 	return entity != NULL && entity->shape != NULL ? cedar_type_attr(entity->shape, name) : NULL;
 }
 
@@ -576,33 +575,75 @@ check_if(TypeCheck *t, const Capability *prior, const Checked *e, Answer *out)
 	return CEDAR_OK;
 }
 
+/* What two operands of && amount to, both of them checked. */
 static CedarCode
-check_and(TypeCheck *t, const Capability *prior, const Checked *e, Answer *out)
+both(TypeCheck *t, const Answer *left, const Answer *right, Answer *out)
+{
+	bool		ok = left->ok && right->ok;
+	const CedarType *type = &cedar_type_bool;
+	const Capability *caps;
+
+	if (left->type == NULL || right->type == NULL)
+		succeed(out, false, &cedar_type_bool, NULL);
+	else if (is_false(right->type))
+		succeed(out, ok, &type_false, NULL);
+	else if (is_true(left->type) && !is_true(right->type))
+		succeed(out, ok, right->type, right->caps);
+	else
+	{
+		if (is_true(right->type))
+			type = left->type;
+		TRY(caps_union(t, right->caps, left->caps, &caps));
+		succeed(out, ok, type, caps);
+	}
+	return CEDAR_OK;
+}
+
+/* a && b && c is (a && b) && c */
+static CedarCode
+check_and_left(TypeCheck *t, const Capability *prior, const Checked *e, Answer *out)
 {
 	TRY(expect(t, prior, e->list[0], &cedar_type_bool, NULL, NULL, out));
 	for (uint32_t i = 1; i < e->count && !is_false(out->type); i++)
 	{
+		Answer		left = *out;
 		Answer		right;
-		bool		ok;
 		const Capability *caps;
 
-		TRY(caps_union(t, out->caps, prior, &caps));
+		TRY(caps_union(t, left.caps, prior, &caps));
 		TRY(expect(t, caps, e->list[i], &cedar_type_bool, NULL, NULL, &right));
-		ok = out->ok && right.ok;
-		if (out->type == NULL || right.type == NULL)
-			succeed(out, false, &cedar_type_bool, NULL);
-		else if (is_false(right.type))
-			succeed(out, ok, &type_false, NULL);
-		else if (is_true(out->type) && !is_true(right.type))
-			succeed(out, ok, right.type, right.caps);
-		else
-		{
-			TRY(caps_union(t, right.caps, out->caps, &caps));
-			succeed(out, ok, is_true(right.type) ? out->type : &cedar_type_bool, caps);
-		}
+		TRY(both(t, &left, &right, out));
 	}
 	if (is_false(out->type))
 		out->caps = NULL;
+	return CEDAR_OK;
+}
+
+/* The other way round: a && (b && c) */
+static CedarCode
+check_and_right(TypeCheck *t, const Capability *prior, const Checked *e, Answer *out)
+{
+	Answer	   *answers = cedar_arena_alloc(t->arena, e->count * sizeof(Answer));
+	uint32_t	n = 0;
+
+	if (answers == NULL)
+		return cedar_nomem(t->err);
+	do
+	{
+		if (n > 0)
+			TRY(caps_union(t, answers[n - 1].caps, prior, &prior));
+		TRY(expect(t, prior, e->list[n], &cedar_type_bool, NULL, NULL, &answers[n]));
+		n++;
+	} while (n < e->count && !is_false(answers[n - 1].type));
+	*out = answers[--n];
+	if (is_false(out->type))
+		out->caps = NULL;
+	while (n > 0)
+	{
+		Answer		right = *out;
+
+		TRY(both(t, &answers[--n], &right, out));
+	}
 	return CEDAR_OK;
 }
 
@@ -909,7 +950,7 @@ check_get_attr(TypeCheck *t, const Capability *prior, const Checked *e, Answer *
 	succeed(out, false, NULL, NULL);
 	if (of.type == NULL)
 		return CEDAR_OK;
-	found = attribute(t, of.type, name);
+	found = cedar_attribute_of(t->schema, of.type, name);
 	if (found == NULL)
 	{
 		const CedarType *shape = of.type;
@@ -962,7 +1003,7 @@ check_has_attr(TypeCheck *t, const Capability *prior, const Checked *e, Answer *
 	succeed(out, false, &cedar_type_bool, NULL);
 	if (of.type == NULL)
 		return CEDAR_OK;
-	found = attribute(t, of.type, e->names[0]);
+	found = cedar_attribute_of(t->schema, of.type, e->names[0]);
 	if (found == NULL)
 	{
 		succeed(out, of.ok, &type_false, NULL);
@@ -1167,7 +1208,8 @@ check_operator(TypeCheck *t, const Capability *prior, const Checked *e, Answer *
 		case CEDAR_OP_IF:
 			return check_if(t, prior, e, out);
 		case CEDAR_OP_AND:
-			return check_and(t, prior, e, out);
+			return e->n == CHECKED_LEFT ? check_and_left(t, prior, e, out) :
+				check_and_right(t, prior, e, out);
 		case CEDAR_OP_OR:
 			return check_or(t, prior, e, out);
 		case CEDAR_OP_NOT:

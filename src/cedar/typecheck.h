@@ -16,11 +16,21 @@
  * An expression with fewer operators than the AST: `has a.b` is an AND of
  * `has` with one name, `is T in e` an AND, `!=`, `>`, `>=` a NOT.  The scope is
  * part of it.
+ *
+ * What the operands of an AND amount to depends on where its parentheses are;
+ * n tells.  Those of a policy are to the right, as those of `has a.b` are.
  */
+typedef enum CheckedAnd
+{
+	CHECKED_LEFT = 0,			/* (a && b) && c */
+	CHECKED_RIGHT,				/* a && (b && c) */
+	CHECKED_HAS					/* the same, of `has a.b.c` */
+} CheckedAnd;
+
 typedef struct Checked
 {
 	uint8_t		op;				/* CedarOp */
-	uint8_t		n;				/* variable or function */
+	uint8_t		n;				/* variable, function or CheckedAnd */
 	uint32_t	number;			/* from 0, operands before their operator */
 	uint32_t	hash;			/* of its structure, position left out */
 	uint32_t	offset;
@@ -84,6 +94,10 @@ extern CedarCode cedar_typecheck(TypeCheck *t, const Checked *condition, TypeOut
 
 /* Find dereferences deeper than a level, by the types of cedar_typecheck. */
 extern CedarCode cedar_level_check(TypeCheck *t, const Checked *condition, uint32_t level);
+
+/* The attribute of a record or entity type; NULL when there is none. */
+extern const CedarAttrType *cedar_attribute_of(const CedarSchema *schema, const CedarType *type,
+											   const CedarStr *name);
 
 /* A type for messages; gives buf. */
 extern const char *cedar_type_name(const CedarType *type, char *buf, size_t size);

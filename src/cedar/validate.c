@@ -299,7 +299,10 @@ node_has(Validator *v, Checked *of, const CedarExpr *e, Checked **out)
 	Checked    *all = NULL;
 
 	if (e->count > 1)
+	{
 		TRY(node_make(v, CEDAR_OP_AND, e->offset, e->length, e->count, &all));
+		all->n = CHECKED_HAS;
+	}
 	for (uint32_t i = 0; i < e->count; i++)
 	{
 		Checked    *has;
@@ -460,6 +463,7 @@ node_policy(Validator *v, const CedarAstPolicy *policy, Checked **out)
 	v->n_nodes = 0;
 	TRY(node_make(v, CEDAR_OP_AND, (uint32_t) policy->offset, (uint32_t) policy->length,
 				  3 + policy->n_conds, &all));
+	all->n = CHECKED_RIGHT;
 	for (int i = 0; i < 3; i++)
 		TRY(node_scope(v, (CedarVar) i, &policy->scope[i], &all->list[i]));
 	for (uint32_t i = 0; i < policy->n_conds; i++)
@@ -573,14 +577,16 @@ check_uid(Validator *v, const CedarUid *uid, uint32_t offset, uint32_t length)
 	return CEDAR_OK;
 }
 
-/* Bidirectional control characters make a text look like another. */
+/*
+ * Bidirectional control characters make a text look like another.  Patterns
+ * are left out, as the reference leaves them.
+ */
 static void
-check_text(Validator *v, const CedarStr *text, const CedarExpr *e)
+check_text(Validator *v, const char *p, size_t len, uint32_t offset, uint32_t length)
 {
-	const char *p = text->bytes;
-	const char *end = text->bytes + text->len;
+	const char *end = p + len;
 
-	while (end - p >= 3)
+	for (; end - p >= 3; p++)
 	{
 		/* U+202A to U+202E and U+2066 to U+2069, LRM and RLM left out */
 		const unsigned char *u = (const unsigned char *) p;
@@ -588,12 +594,18 @@ check_text(Validator *v, const CedarStr *text, const CedarExpr *e)
 		if (u[0] == 0xE2 && ((u[1] == 0x80 && u[2] >= 0xAA && u[2] <= 0xAE) ||
 							 (u[1] == 0x81 && u[2] >= 0xA6 && u[2] <= 0xA9)))
 		{
-			cedar_found(&v->findings, CEDAR_FOUND_BIDI, e->offset, e->length,
+			cedar_found(&v->findings, CEDAR_FOUND_BIDI, offset, length,
 						"the text holds bidirectional control characters");
 			return;
 		}
-		p++;
 	}
+}
+
+static CedarCode
+check_uid_and_text(Validator *v, const CedarUid *uid, uint32_t offset, uint32_t length)
+{
+	check_text(v, uid->bytes + uid->type_len, uid->id_len, offset, length);
+	return check_uid(v, uid, offset, length);
 }
 
 static CedarCode
@@ -603,20 +615,16 @@ check_names(Validator *v, const CedarExpr *e)
 		return cedar_stack(v->err);
 	cedar_arena_check_interrupt(v->arena);
 	if (e->op == CEDAR_OP_LIT && e->lit.kind == CEDAR_ENTITY)
-	{
-		CedarStr   *id;
-
-		TRY(check_uid(v, e->lit.u.uid, e->offset, e->length));
-		id = (CedarStr *) cedar_str_make(v->arena, e->lit.u.uid->bytes + e->lit.u.uid->type_len,
-										 e->lit.u.uid->id_len);
-		if (id == NULL)
-			return cedar_nomem(v->err);
-		check_text(v, id, e);
-	}
+		TRY(check_uid_and_text(v, e->lit.u.uid, e->offset, e->length));
 	else if (e->op == CEDAR_OP_LIT && e->lit.kind == CEDAR_STRING)
-		check_text(v, e->lit.u.str, e);
-	else if (e->op == CEDAR_OP_LIKE)
-		check_text(v, e->names[0], e);
+		check_text(v, e->lit.u.str->bytes, e->lit.u.str->len, e->offset, e->length);
+	else if (e->op == CEDAR_OP_GET_ATTR)
+		check_text(v, e->names[0]->bytes, e->names[0]->len, e->offset, e->length);
+	else if (e->op == CEDAR_OP_HAS_ATTR || e->op == CEDAR_OP_RECORD)
+	{
+		for (uint32_t i = 0; i < e->count; i++)
+			check_text(v, e->names[i]->bytes, e->names[i]->len, e->offset, e->length);
+	}
 	else if (e->op == CEDAR_OP_IS)
 		check_type_name(v, e->names[0], e->offset, e->length);
 	if (e->a != NULL)
@@ -871,7 +879,7 @@ check_policy_names(Validator *v, const CedarAstPolicy *policy)
 		if (scope->type != NULL)
 			check_type_name(v, scope->type, scope->offset, scope->length);
 		for (uint32_t k = 0; k < scope->n; k++)
-			TRY(check_uid(v, scope->uids[k], scope->offset, scope->length));
+			TRY(check_uid_and_text(v, scope->uids[k], scope->offset, scope->length));
 	}
 	for (uint32_t i = 0; i < policy->n_conds; i++)
 		TRY(check_names(v, policy->conds[i].expr));

@@ -460,6 +460,7 @@ main(void)
 			status = 1;
 		json_dumpf(output, stdout, JSON_COMPACT);
 		putchar('\n');
+		fflush(stdout);
 		json_decref(output);
 		json_decref(input);
 	}

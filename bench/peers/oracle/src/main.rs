@@ -90,7 +90,7 @@ fn answer(line: &str) -> Result<String, Failure> {
 }
 
 fn serve() -> io::Result<()> {
-    let mut out = io::BufWriter::new(io::stdout().lock());
+    let mut out = io::stdout().lock();
 
     for line in io::stdin().lock().lines() {
         match answer(&line?) {
