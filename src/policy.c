@@ -1,10 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * policy.c
- *	  The policy store: what may be written, and which version a check uses.
+ *	  The policy store: what may be written, and the version rows.
  *
  * Policies are catalog-like: a check sees the latest committed version plus
  * its own transaction's changes in every isolation level, as GRANT does.
+ * policy_cache.c is the half that reads them.
  *
  * The version row.  authz.policy_versions holds one row per policy set.
  * Triggers advance it in the transaction that changes the set: once a
@@ -24,33 +25,6 @@
  * number as it is.  The row is written all the same, so that its xmin tells
  * the two apart.
  *
- * Reading.  The first check of a statement reads the version row under a
- * fresh registered snapshot and compares (version, raw xmin of the row, OID
- * of the table) with the cached entry.  It is the raw xmin that tells a
- * version that was rolled back from another transaction's of the same
- * number.  On a miss, authz.policies is locked first (TRUNCATE is not
- * visible to snapshots alone), then one new registered snapshot serves the
- * version row and the policies together.  The active snapshot is never used:
- * in REPEATABLE READ it is old.  An entry is built in a context under the
- * caller's and reparented when it is complete.
- *
- * Transactions.  An entry remembers the subtransaction that loaded it; if
- * that aborts, or any around it, the entry goes, because it may show what was
- * rolled back under a key that did not change.  PREPARE TRANSACTION counts as
- * an abort here: this backend does not see the changes until COMMIT
- * PREPARED.  Nothing is cached from a set without a version row.  While a
- * command of this transaction is writing policies, its triggers' checks see
- * what is written so far: the version row moves at its end only, so nothing
- * is taken from the cache, put there or pinned.
- *
- * One statement, one version.  The entry is pinned to the statement
- * (statement.c says what that is) until the transaction ends or the pin is
- * the least recently used of many.  An entry that left the cache lives on
- * while pinned.  Of those at most RETAINED_MAX are kept.  A statement that has
- * lost its version this way, or because the statement itself was dropped to
- * make room, goes on if the version is still that of the set; otherwise it
- * raises, it does not change over to another one.
- *
  * Invalidation.  Each advance raises a relcache invalidation of the proxy
  * relation, in WAL with the commit.  Nothing here waits for it: the version
  * row alone decides.  It is there for plans that had a policy planned into
@@ -58,9 +32,6 @@
  *
  * Access.  Tables are read and written without permission checks: who may
  * execute a decision function gets an answer, not the rows.
- *
- * Memory: an entry has its own context under CacheMemoryContext.  The cache
- * keeps the CACHED_MAX sets last used.
  *
  *-------------------------------------------------------------------------
  */
@@ -74,49 +45,20 @@
 #include "catalog/indexing.h"
 #include "commands/trigger.h"
 #include "fmgr.h"
-#include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/inval.h"
-#include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
 #include "error.h"
 #include "host.h"
 #include "policy.h"
+#include "policy_store.h"
 #include "relation.h"
 
-#define CACHED_MAX		64		/* policy sets */
-#define RETAINED_MAX	8		/* versions pinned but not cached */
-
-/* A version row in hand. */
-typedef struct VersionRow
-{
-	int64		version;
-	TransactionId xmin;
-} VersionRow;
-
-/* One set's version as one statement uses it. */
-typedef struct AuthzPolicyPin
-{
-	struct AuthzPolicyPin *next;
-	AuthzPolicyVersion *version;	/* NULL: given up, see RETAINED_MAX */
-	VersionRow	row;			/* which one it is, or was */
-	Oid			relid;
-	SubTransactionId subid;		/* where it was pinned */
-	char		set[FLEXIBLE_ARRAY_MEMBER];
-} AuthzPolicyPin;
-
 char	   *authz_policy_set = NULL;
-
-static dlist_head cached = DLIST_STATIC_INIT(cached);	/* last used first */
-static int	cached_count = 0;
-static int	retained_count = 0; /* versions pinned but not cached */
-
-/* Given-up pins of statements dropped in this transaction, one for each set. */
-static AuthzPolicyPin *dropped = NULL;
 
 PG_FUNCTION_INFO_V1(authz_policies_before_statement);
 PG_FUNCTION_INFO_V1(authz_policies_before_row);
@@ -126,45 +68,7 @@ PG_FUNCTION_INFO_V1(authz_policy_versions_before_row);
 PG_FUNCTION_INFO_V1(authz_policy_version);
 PG_FUNCTION_INFO_V1(authz_policy_touch);
 
-/* ----------------------------------------------------------- the versions */
-
-static void
-version_uncache(AuthzPolicyVersion *version)
-{
-	Assert(version->cached);
-	dlist_delete(&version->node);
-	cached_count--;
-	version->cached = false;
-	if (version->pins > 0)
-		retained_count++;
-	else
-		MemoryContextDelete(version->cxt);
-}
-
-static bool
-version_is(const AuthzPolicyVersion *version, Oid relid, VersionRow row)
-{
-	return version->version == row.version && version->xmin == row.xmin &&
-		version->relid == relid;
-}
-
-static AuthzPolicyVersion *
-version_cached(const char *set)
-{
-	dlist_iter	iter;
-
-	dlist_foreach(iter, &cached)
-	{
-		AuthzPolicyVersion *version = dlist_container(AuthzPolicyVersion, node, iter.cur);
-
-		if (strcmp(version->set, set) == 0)
-		{
-			dlist_move_head(&cached, &version->node);
-			return version;
-		}
-	}
-	return NULL;
-}
+/* ------------------------------------------------------- rows as they are */
 
 /* Scan for a set's version row; the caller ends the scan. */
 static SysScanDesc
@@ -203,10 +107,10 @@ version_row_is_ahead(Relation versions, HeapTuple tuple)
 		!TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetRawXmin(tuple->t_data));
 }
 
-static VersionRow
-version_row_read(Relation versions, Oid pkey, Snapshot snapshot, const char *set)
+AuthzVersionRow
+authz_version_row_read(Relation versions, Oid pkey, Snapshot snapshot, const char *set)
 {
-	VersionRow	row = {0, InvalidTransactionId};
+	AuthzVersionRow	row = {0, InvalidTransactionId};
 	SysScanDesc scan = version_row_scan(versions, pkey, snapshot, set);
 	HeapTuple	tuple = systable_getnext(scan);
 
@@ -219,9 +123,8 @@ version_row_read(Relation versions, Oid pkey, Snapshot snapshot, const char *set
 	return row;
 }
 
-/* A key column as a string, in the current memory context. */
-static char *
-policy_column(HeapTuple tuple, TupleDesc desc, int column)
+char *
+authz_policy_column(HeapTuple tuple, TupleDesc desc, int column)
 {
 	bool		isnull;
 	Datum		value = heap_getattr(tuple, column, desc, &isnull);
@@ -231,8 +134,8 @@ policy_column(HeapTuple tuple, TupleDesc desc, int column)
 	return TextDatumGetCString(value);
 }
 
-static const CedarPiece *
-policy_compile(CedarArena *arena, const char *set, const char *id,
+const CedarPiece *
+authz_policy_compile(CedarArena *arena, const char *set, const char *id,
 			   const char *text, size_t len, bool *is_template, size_t *size)
 {
 	CedarAst   *ast;
@@ -252,351 +155,6 @@ policy_compile(CedarArena *arena, const char *set, const char *id,
 					psprintf("Policy set \"%s\".", set));
 	return piece;
 }
-
-/* The scope index over a version's policies, in cxt; arena is for the work. */
-static const CedarIndex *
-index_build(MemoryContext cxt, CedarArena *arena, const AuthzPolicyVersion *version)
-{
-	const CedarIndex *index;
-	size_t		size;
-	CedarError	err;
-
-	if (cedar_index_build(arena, version->policies, version->n,
-						  &index, &size, &err) != CEDAR_OK)
-		authz_raise(&err, AUTHZ_TEXT_UID, NULL, 0, NULL,
-					psprintf("Policy set \"%s\".", version->set));
-	return memcpy(MemoryContextAllocHuge(cxt, size), index, size);
-}
-
-/*
- * Load a set's enabled policies under this snapshot, in a context under the
- * caller's.
- */
-static AuthzPolicyVersion *
-version_load(Relation policies, Oid pkey, Snapshot snapshot, Oid relid,
-			 const char *set, VersionRow row)
-{
-	MemoryContext cxt;
-	MemoryContext scratch;
-	MemoryContext old;
-	AuthzPolicyVersion *version;
-	CedarArena *arena;
-	Relation	index;
-	SysScanDesc scan;
-	ScanKeyData key;
-	HeapTuple	tuple;
-	TupleDesc	desc = RelationGetDescr(policies);
-	uint32		capacity = 16;
-
-	cxt = AllocSetContextCreate(CurrentMemoryContext, "authz policy set",
-								ALLOCSET_DEFAULT_SIZES);
-	scratch = AllocSetContextCreate(CurrentMemoryContext, "authz policy load",
-									ALLOCSET_DEFAULT_SIZES);
-	old = MemoryContextSwitchTo(cxt);
-	version = palloc0(sizeof(AuthzPolicyVersion));
-	version->set = pstrdup(set);
-	version->relid = relid;
-	version->version = row.version;
-	version->xmin = row.xmin;
-	version->loaded_in = GetCurrentSubTransactionId();
-	version->cxt = cxt;
-	version->policies = palloc(capacity * sizeof(CedarPolicy));
-	MemoryContextSwitchTo(scratch);
-	arena = authz_arena_create(scratch);
-
-	/* In index order: the ids' bytes decide the order of the reasons. */
-	index = index_open(pkey, AccessShareLock);
-	ScanKeyInit(&key, Anum_policies_policy_set, BTEqualStrategyNumber,
-				F_TEXTEQ, CStringGetTextDatum(set));
-	scan = systable_beginscan_ordered(policies, index, snapshot, 1, &key);
-	while (HeapTupleIsValid(tuple = systable_getnext_ordered(scan, ForwardScanDirection)))
-	{
-		bool		isnull;
-		bool		is_template;
-		const CedarPiece *piece;
-		size_t		size;
-		char	   *id;
-		char	   *text;
-		CedarPolicy *policy;
-
-		CHECK_FOR_INTERRUPTS();
-		if (!DatumGetBool(heap_getattr(tuple, Anum_policies_enabled, desc, &isnull)))
-			continue;
-
-		id = policy_column(tuple, desc, Anum_policies_policy_id);
-		text = policy_column(tuple, desc, Anum_policies_policy);
-		piece = policy_compile(arena, set, id, text, strlen(text), &is_template, &size);
-		if (!is_template)
-		{
-			if (version->n == capacity)
-			{
-				capacity *= 2;
-				version->policies = repalloc_huge(version->policies,
-												  capacity * sizeof(CedarPolicy));
-			}
-			policy = &version->policies[version->n++];
-			memset(policy, 0, sizeof(CedarPolicy));
-			policy->piece = memcpy(MemoryContextAllocHuge(cxt, size), piece, size);
-			policy->id = MemoryContextStrdup(cxt, id);
-			policy->id_len = strlen(id);
-		}
-		pfree(id);
-		pfree(text);
-		cedar_arena_reset(arena);
-	}
-	systable_endscan_ordered(scan);
-	index_close(index, AccessShareLock);
-
-	version->index = index_build(cxt, arena, version);
-
-	MemoryContextSwitchTo(old);
-	MemoryContextDelete(scratch);
-	return version;
-}
-
-/* The version that is valid now; cached where that is safe. */
-static AuthzPolicyVersion *
-version_get(const char *set)
-{
-	AuthzRelations rels = *authz_relations();
-	AuthzPolicyVersion *version;
-	bool		writing = authz_write_current(rels.policies) != NULL;
-	Relation	versions;
-	Relation	policies;
-	Snapshot	snapshot;
-	VersionRow	row;
-
-	/* The lock first: it processes invalidations, and the snapshot is newer. */
-	versions = table_open(rels.policy_versions, AccessShareLock);
-	snapshot = RegisterSnapshot(GetCatalogSnapshot(rels.policy_versions));
-	row = version_row_read(versions, rels.policy_versions_pkey, snapshot, set);
-	UnregisterSnapshot(snapshot);
-
-	version = version_cached(set);
-	if (!writing && version != NULL &&
-		version_is(version, rels.policy_versions, row))
-	{
-		table_close(versions, NoLock);
-		return version;
-	}
-
-	policies = table_open(rels.policies, AccessShareLock);
-	snapshot = RegisterSnapshot(GetCatalogSnapshot(rels.policies));
-	row = version_row_read(versions, rels.policy_versions_pkey, snapshot, set);
-	version = version_load(policies, rels.policies_pkey, snapshot,
-						   rels.policy_versions, set, row);
-	UnregisterSnapshot(snapshot);
-	table_close(policies, NoLock);
-	table_close(versions, NoLock);
-
-	if (!writing && row.version != 0)
-	{
-		AuthzPolicyVersion *former = version_cached(set);
-
-		if (former != NULL)
-			version_uncache(former);
-		else if (cached_count >= CACHED_MAX)
-			version_uncache(dlist_tail_element(AuthzPolicyVersion, node, &cached));
-		MemoryContextSetParent(version->cxt, CacheMemoryContext);
-		version->cached = true;
-		dlist_push_head(&cached, &version->node);
-		cached_count++;
-	}
-	return version;
-}
-
-/* --------------------------------------------------------------- the pins */
-
-static AuthzPolicyPin *
-pin_find(AuthzPolicyPin *pin, const char *set)
-{
-	while (pin != NULL && strcmp(pin->set, set) != 0)
-		pin = pin->next;
-	return pin;
-}
-
-static void
-pin_acquire(AuthzPolicyPin *pin, AuthzPolicyVersion *version)
-{
-	pin->version = version;
-	pin->row.version = version->version;
-	pin->row.xmin = version->xmin;
-	pin->relid = version->relid;
-	pin->subid = GetCurrentSubTransactionId();
-	MemoryContextSetParent(version->cxt, CacheMemoryContext);
-	if (version->pins++ == 0 && !version->cached)
-		retained_count++;
-}
-
-static void
-pin_release(AuthzPolicyPin *pin)
-{
-	AuthzPolicyVersion *version = pin->version;
-
-	pin->version = NULL;
-	if (version != NULL && --version->pins == 0 && !version->cached)
-	{
-		retained_count--;
-		MemoryContextDelete(version->cxt);
-	}
-}
-
-/* Give versions up that pins alone keep, while there are too many. */
-static void
-retained_limit(AuthzStatement *statement, void *arg)
-{
-	for (AuthzPolicyPin *pin = statement->policies; pin != NULL; pin = pin->next)
-	{
-		if (retained_count > RETAINED_MAX && pin != arg &&
-			pin->version != NULL && !pin->version->cached)
-			pin_release(pin);
-	}
-}
-
-const AuthzPolicyVersion *
-authz_policy_get(AuthzStatement *statement, const char *set)
-{
-	AuthzPolicyPin *pin = pin_find(statement->policies, set);
-	AuthzPolicyPin *former = pin;
-	AuthzPolicyVersion *version;
-
-	if (pin != NULL && pin->version != NULL)
-		return pin->version;
-	if (pin == NULL && statement->again)
-		former = pin_find(dropped, set);
-
-	version = version_get(set);
-	if (former != NULL && !version_is(version, former->relid, former->row))
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("policies changed too often within one statement"),
-				 errdetail("The version of policy set \"%s\" that the statement began with is no longer kept.",
-						   set),
-				 errhint("Change policies, or run so many other statements, when it has ended.")));
-
-	/* Not while policies are being written: it stays with the caller. */
-	if (authz_write_current(authz_relations()->policies) != NULL)
-		return version;
-
-	if (pin == NULL)
-	{
-		pin = MemoryContextAllocZero(CacheMemoryContext,
-									 offsetof(AuthzPolicyPin, set) + strlen(set) + 1);
-		strcpy(pin->set, set);
-		pin->next = statement->policies;
-		statement->policies = pin;
-	}
-	pin_acquire(pin, version);
-	if (retained_count > RETAINED_MAX)
-		authz_statement_walk(retained_limit, pin);
-	return version;
-}
-
-/*
- * Keep in mind which version each set had.  Where statements had different
- * ones, none of them can go on.
- */
-void
-authz_policy_statement_drop(AuthzStatement *statement)
-{
-	AuthzPolicyPin *pin;
-
-	while ((pin = statement->policies) != NULL)
-	{
-		AuthzPolicyPin *former = pin_find(dropped, pin->set);
-
-		statement->policies = pin->next;
-		pin_release(pin);
-		if (former == NULL)
-		{
-			pin->next = dropped;
-			dropped = pin;
-			continue;
-		}
-		if (former->row.version != pin->row.version ||
-			former->row.xmin != pin->row.xmin || former->relid != pin->relid)
-			former->relid = InvalidOid;
-		pfree(pin);
-	}
-}
-
-static void
-pins_free(AuthzPolicyPin *pin)
-{
-	while (pin != NULL)
-	{
-		AuthzPolicyPin *next = pin->next;
-
-		pin_release(pin);
-		pfree(pin);
-		pin = next;
-	}
-}
-
-void
-authz_policy_statement_end(AuthzStatement *statement)
-{
-	pins_free(statement->policies);
-	statement->policies = NULL;
-}
-
-/* With a statement: forget its pins; without: the cached entries. */
-void
-authz_policy_subxact_abort(AuthzStatement *statement, SubTransactionId subid)
-{
-	dlist_mutable_iter iter;
-
-	if (statement != NULL)
-	{
-		AuthzPolicyPin **link = &statement->policies;
-
-		while (*link != NULL)
-		{
-			AuthzPolicyPin *pin = *link;
-
-			if (pin->subid >= subid)
-			{
-				*link = pin->next;
-				pin_release(pin);
-				pfree(pin);
-			}
-			else
-				link = &pin->next;
-		}
-		return;
-	}
-
-	dlist_foreach_modify(iter, &cached)
-	{
-		AuthzPolicyVersion *version = dlist_container(AuthzPolicyVersion, node, iter.cur);
-
-		if (version->loaded_in != InvalidSubTransactionId &&
-			version->loaded_in >= subid)
-			version_uncache(version);
-	}
-}
-
-void
-authz_policy_xact_end(bool committed)
-{
-	dlist_mutable_iter iter;
-
-	pins_free(dropped);
-	dropped = NULL;
-
-	dlist_foreach_modify(iter, &cached)
-	{
-		AuthzPolicyVersion *version = dlist_container(AuthzPolicyVersion, node, iter.cur);
-
-		if (version->loaded_in == InvalidSubTransactionId)
-			continue;
-		if (committed)
-			version->loaded_in = InvalidSubTransactionId;
-		else
-			version_uncache(version);
-	}
-}
-
 /* -------------------------------------------------------------- advancing */
 
 /* Does the set hold policies, as of now? */
@@ -713,7 +271,7 @@ version_advance_all(void)
 
 	scan = systable_beginscan(versions, InvalidOid, false, snapshot, 0, NULL);
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
-		sets = lappend(sets, policy_column(tuple, RelationGetDescr(versions),
+		sets = lappend(sets, authz_policy_column(tuple, RelationGetDescr(versions),
 										   Anum_policy_versions_policy_set));
 	systable_endscan(scan);
 	UnregisterSnapshot(snapshot);
@@ -768,11 +326,11 @@ authz_policies_before_row(PG_FUNCTION_ARGS)
 	if (set_null || id_null || isnull)
 		return PointerGetDatum(tuple);
 
-	set = policy_column(tuple, desc, Anum_policies_policy_set);
-	text = policy_column(tuple, desc, Anum_policies_policy);
+	set = authz_policy_column(tuple, desc, Anum_policies_policy_set);
+	text = authz_policy_column(tuple, desc, Anum_policies_policy);
 	arena = authz_arena_create(CurrentMemoryContext);
-	policy_compile(arena, set,
-				   policy_column(tuple, desc, Anum_policies_policy_id),
+	authz_policy_compile(arena, set,
+				   authz_policy_column(tuple, desc, Anum_policies_policy_id),
 				   text, strlen(text), &is_template, &size);
 	cedar_arena_destroy(arena);
 
@@ -791,7 +349,7 @@ authz_policies_before_row(PG_FUNCTION_ARGS)
 static void
 policy_row_changed(AuthzWrite *write, HeapTuple tuple, TupleDesc desc)
 {
-	char	   *set = policy_column(tuple, desc, Anum_policies_policy_set);
+	char	   *set = authz_policy_column(tuple, desc, Anum_policies_policy_set);
 	bool		found;
 
 	if (write != NULL)
@@ -883,7 +441,7 @@ authz_policy_versions_before_row(PG_FUNCTION_ARGS)
 
 	if (TRIGGER_FIRED_BY_INSERT(trigdata->tg_event))
 	{
-		char	   *set = policy_column(tuple, desc, Anum_policy_versions_policy_set);
+		char	   *set = authz_policy_column(tuple, desc, Anum_policy_versions_policy_set);
 
 		if (version_row_write(set, VERSION_AT_LEAST, version))
 			return PointerGetDatum(NULL);
@@ -915,7 +473,7 @@ authz_policy_version_now(const char *set)
 	AuthzRelations rels = *authz_relations();
 	Relation	versions = table_open(rels.policy_versions, AccessShareLock);
 	Snapshot	snapshot = RegisterSnapshot(GetCatalogSnapshot(rels.policy_versions));
-	VersionRow	row = version_row_read(versions, rels.policy_versions_pkey,
+	AuthzVersionRow	row = authz_version_row_read(versions, rels.policy_versions_pkey,
 									   snapshot, set);
 
 	UnregisterSnapshot(snapshot);
