@@ -11,7 +11,7 @@ RETURNS boolean
 LANGUAGE c STABLE PARALLEL RESTRICTED CALLED ON NULL INPUT COST 100
 AS 'MODULE_PATHNAME', 'authz_check';
 COMMENT ON FUNCTION authz.authz_check(authz.entity_uid, authz.entity_uid, authz.entity_uid, jsonb, jsonb, text) IS
-	'May the principal do the action on the resource? entities (Cedar''s entities JSON) go before the stored ones';
+	'May the principal do the action on the resource? entities (Cedar''s entities JSON) are merged over the stored ones';
 
 CREATE FUNCTION authz.authz_decide(
 	principal authz.entity_uid, action authz.entity_uid, resource authz.entity_uid,

@@ -132,7 +132,7 @@ check_arguments(FunctionCallInfo fcinfo, bool reasons_wanted,
 	version = authz_policy_get(statement,
 							   PG_ARGISNULL(ARG_POLICY_SET) ? authz_policy_set :
 							   text_to_cstring(PG_GETARG_TEXT_PP(ARG_POLICY_SET)));
-	reader = authz_entity_begin(statement, overlay, arena, &source);
+	reader = authz_entity_begin(statement, overlay, &source);
 	if (cedar_authorize(arena, version->policies, version->n, version->index,
 						&source, &request, reasons_wanted, decision, &err) != CEDAR_OK)
 		authz_raise(&err, AUTHZ_TEXT_UID, NULL, 0, NULL,

@@ -345,15 +345,6 @@ entity_find(void *userdata, const CedarUid *uid, CedarEntity **entity,
 	size_t		size;
 	bool		found;
 
-	if (reader->overlaid)
-	{
-		CedarCode	code = reader->overlay.find(reader->overlay.userdata, uid,
-												entity, err);
-
-		if (code != CEDAR_OK || *entity != NULL)
-			return code;
-	}
-
 	entry = entry_lookup(memo->hash, uid);
 	if (entry != NULL)
 	{
@@ -377,6 +368,22 @@ entity_find(void *userdata, const CedarUid *uid, CedarEntity **entity,
 							 slot_column(slot, Anum_entities_tags),
 							 slot_column(slot, Anum_entities_parents));
 	}
+	if (reader->overlaid)
+	{
+		CedarEntity *handed_in;
+		CedarCode	code;
+
+		code = reader->overlay.find(reader->overlay.userdata, uid, &handed_in, err);
+		if (code == CEDAR_OK && handed_in != NULL)
+		{
+			if (built == NULL)
+				built = handed_in;
+			else
+				code = cedar_entity_merge(memo->arena, handed_in, built, &built, err);
+		}
+		if (code != CEDAR_OK)
+			return code;
+	}
 	entry = entry_insert(memo->hash, key, &found);
 	entry->entity = built;
 	*entity = built;
@@ -385,7 +392,7 @@ entity_find(void *userdata, const CedarUid *uid, CedarEntity **entity,
 
 AuthzEntityReader *
 authz_entity_begin(AuthzStatement *statement, CedarEntities *overlay,
-				   CedarArena *overlay_arena, CedarEntitySource *source)
+				   CedarEntitySource *source)
 {
 	AuthzEntityReader *reader = palloc0(sizeof(AuthzEntityReader));
 
@@ -401,7 +408,7 @@ authz_entity_begin(AuthzStatement *statement, CedarEntities *overlay,
 	}
 	source->find = entity_find;
 	source->userdata = reader;
-	source->arena = overlay != NULL ? overlay_arena : reader->memo->arena;
+	source->arena = reader->memo->arena;
 	return reader;
 }
 

@@ -15,13 +15,13 @@ typedef struct AuthzEntityReader AuthzEntityReader;
 
 /*
  * Begin to read entities for one decision, under the active snapshot.
- * overlay, where not NULL, is looked up first; what is then read from the
- * store is not remembered, for its ancestors depend on the overlay.
- * *source serves cedar_authorize.
+ * overlay, where not NULL, is merged over the store (cedar_entity_merge); what
+ * is then read is not remembered, for its ancestors depend on the overlay.
+ * *source serves cedar_authorize until authz_entity_end; overlay is not to be
+ * used after it.
  */
 extern AuthzEntityReader *authz_entity_begin(AuthzStatement *statement,
 											 CedarEntities *overlay,
-											 CedarArena *overlay_arena,
 											 CedarEntitySource *source);
 extern void authz_entity_end(AuthzEntityReader *reader);
 

@@ -301,6 +301,16 @@ extern CedarCode cedar_entity_build(CedarArena *arena, const CedarUid *uid,
 									CedarEntity **entity,
 									const char **fault, CedarError *err);
 
+/*
+ * One entity of two with one uid: over's attributes and tags, those of under
+ * whose keys over has not, and the parents of both.  Values are taken whole:
+ * a record within over hides one within under.  What the result refers to is
+ * the two's; neither is changed.
+ */
+extern CedarCode cedar_entity_merge(CedarArena *arena, const CedarEntity *over,
+									const CedarEntity *under,
+									CedarEntity **entity, CedarError *err);
+
 /* Is the entity's type named Action (in any namespace)? */
 extern bool cedar_uid_is_action(const CedarUid *uid);
 

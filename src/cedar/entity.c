@@ -520,6 +520,62 @@ cedar_entity_build(CedarArena *arena, const CedarUid *uid, const char *attrs,
 	return CEDAR_OK;
 }
 
+/* The fields of over and, of under, those with other keys. */
+static CedarCode
+merge_records(CedarArena *arena, const CedarRecord *over, const CedarRecord *under,
+			  const CedarRecord **rec, CedarError *err)
+{
+	CedarPair  *pairs;
+	uint32_t	n = 0;
+
+	*rec = over != NULL && over->n > 0 ? over : under;
+	if (over == NULL || over->n == 0 || under == NULL || under->n == 0)
+		return CEDAR_OK;
+	pairs = cedar_arena_alloc(arena, ((size_t) over->n + under->n) * sizeof(CedarPair));
+	if (pairs == NULL)
+		return cedar_nomem(err);
+	for (uint32_t i = 0; i < over->n; i++)
+		pairs[n++] = (CedarPair) {cedar_slot_str(&over->fields[i].key),
+		cedar_slot_value(&over->fields[i].value)};
+	for (uint32_t i = 0; i < under->n; i++)
+	{
+		const CedarStr *key = cedar_slot_str(&under->fields[i].key);
+
+		cedar_arena_check_interrupt(arena);
+		if (cedar_record_get(over, key) == NULL)
+			pairs[n++] = (CedarPair) {key, cedar_slot_value(&under->fields[i].value)};
+	}
+	*rec = cedar_record_make(arena, pairs, n, NULL);
+	return *rec == NULL ? cedar_nomem(err) : CEDAR_OK;
+}
+
+CedarCode
+cedar_entity_merge(CedarArena *arena, const CedarEntity *over, const CedarEntity *under,
+				   CedarEntity **entity, CedarError *err)
+{
+	CedarEntity *e = cedar_arena_zalloc(arena, sizeof(CedarEntity));
+
+	if (e == NULL)
+		return cedar_nomem(err);
+	e->uid = under->uid;
+	TRY(merge_records(arena, over->attrs, under->attrs, &e->attrs, err));
+	TRY(merge_records(arena, over->tags, under->tags, &e->tags, err));
+	e->parents = over->n_parents > 0 ? over->parents : under->parents;
+	e->n_parents = over->n_parents + under->n_parents;
+	if (over->n_parents > 0 && under->n_parents > 0)
+	{
+		const CedarUid **parents = cedar_arena_alloc(arena, (size_t) e->n_parents * sizeof(CedarUid *));
+
+		if (parents == NULL)
+			return cedar_nomem(err);
+		memcpy(parents, over->parents, over->n_parents * sizeof(CedarUid *));
+		memcpy(parents + over->n_parents, under->parents, under->n_parents * sizeof(CedarUid *));
+		e->parents = parents;
+	}
+	*entity = e;
+	return CEDAR_OK;
+}
+
 /* -------------------------------------------------------------- hierarchy */
 
 typedef struct Frame

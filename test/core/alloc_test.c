@@ -304,6 +304,22 @@ do_entity_build(Fixture *f, CedarArena *arena, bool *right, CedarError *err)
 }
 
 static CedarCode
+do_entity_merge(Fixture *f, CedarArena *arena, bool *right, CedarError *err)
+{
+	CedarEntity *stored;
+	CedarEntity *e;
+	CedarEntity over = {f->request.principal, f->request.context, f->request.context, 1, &f->request.action, NULL};
+	CedarCode	code;
+
+	if (f->source.find(f->source.userdata, f->request.principal, &stored, err) != CEDAR_OK)
+		exit(1);
+	code = cedar_entity_merge(arena, &over, stored, &e, err);
+	/* six keys are in both */
+	*right = code == CEDAR_OK && e->attrs->n == 14 && e->tags->n == 11 && e->n_parents == 3;
+	return code;
+}
+
+static CedarCode
 do_request(Fixture *f, CedarArena *arena, bool *right, CedarError *err)
 {
 	CedarRequest r;
@@ -497,6 +513,7 @@ static const struct
 	{"cedar_index_build", do_index_build, false},
 	{"cedar_entities_from_json", do_entities, false},
 	{"cedar_entity_build", do_entity_build, false},
+	{"cedar_entity_merge", do_entity_merge, false},
 	{"cedar_request_from_json", do_request, false},
 	{"cedar_context_from_json", do_context, false},
 	{"cedar_authorize", do_authorize, false},

@@ -850,6 +850,59 @@ test_entity_build(void)
 	bench_close(&b);
 }
 
+/* Whether the record has this field, with this long as its value. */
+static bool
+has_long(Bench *b, const CedarRecord *rec, const char *key, int64_t value)
+{
+	const CedarStr *str = cedar_str_make(b->arena, key, strlen(key));
+	const CedarSlot *slot = rec == NULL ? NULL : cedar_record_get(rec, str);
+
+	return slot != NULL && slot->kind == CEDAR_LONG && slot->u.i == value;
+}
+
+static void
+test_entity_merge(void)
+{
+	Bench		b;
+	const CedarUid *uids[4];
+	CedarEntity *over;
+	CedarEntity *under;
+	CedarEntity *e;
+	const char *fault;
+
+	bench_open(&b);
+	for (int i = 0; i < 4; i++)
+	{
+		char		id = (char) ('a' + i);
+
+		CHECK(cedar_uid_make(b.arena, LIT("U"), &id, 1, &uids[i], &b.err) == CEDAR_OK);
+	}
+	CHECK(cedar_entity_build(b.arena, uids[0], LIT("{\"a\":1,\"b\":2,\"r\":{\"x\":1}}"), LIT("{\"t\":1}"),
+							 &uids[1], 2, &under, &fault, &b.err) == CEDAR_OK);
+	CHECK(cedar_entity_build(b.arena, uids[0], LIT("{\"b\":3,\"c\":4,\"r\":{\"y\":2}}"), NULL, 0,
+							 &uids[2], 2, &over, &fault, &b.err) == CEDAR_OK);
+	CHECK(cedar_entity_merge(b.arena, over, under, &e, &b.err) == CEDAR_OK);
+	CHECK(e->attrs->n == 4 && has_long(&b, e->attrs, "a", 1) && has_long(&b, e->attrs, "b", 3) &&
+		  has_long(&b, e->attrs, "c", 4));
+	{
+		const CedarSlot *r = cedar_record_get(e->attrs, cedar_str_make(b.arena, LIT("r")));
+
+		/* not merged any deeper */
+		CHECK(r != NULL && r->kind == CEDAR_RECORD && cedar_slot_value(r).u.rec->n == 1 &&
+			  has_long(&b, cedar_slot_value(r).u.rec, "y", 2));
+	}
+	CHECK(e->tags->n == 1 && has_long(&b, e->tags, "t", 1));
+	CHECK(e->n_parents == 4 && e->parents[0] == uids[2] && e->parents[3] == uids[2]);
+	CHECK(under->attrs->n == 3 && over->attrs->n == 3 && under->n_parents == 2);
+	/* the other way round, and with nothing to add */
+	CHECK(cedar_entity_merge(b.arena, under, over, &e, &b.err) == CEDAR_OK);
+	CHECK(e->attrs->n == 4 && has_long(&b, e->attrs, "b", 2) && e->tags->n == 1);
+	CHECK(cedar_entity_build(b.arena, uids[0], LIT("{}"), NULL, 0, NULL, 0, &over, &fault, &b.err) == CEDAR_OK);
+	CHECK(cedar_entity_merge(b.arena, over, under, &e, &b.err) == CEDAR_OK);
+	CHECK(e->attrs == under->attrs && e->tags == under->tags && e->parents == under->parents && e->n_parents == 2);
+	bench_close(&b);
+}
+
 /* -------------------------------------------------------------- response */
 
 /*
@@ -912,6 +965,7 @@ main(void)
 	test_record_errors();
 	test_encoding();
 	test_entity_build();
+	test_entity_merge();
 	test_response();
 	return checks_end();
 }
