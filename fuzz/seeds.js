@@ -75,6 +75,9 @@ for (const file of files) {
 			case 'conform':
 				write(Buffer.concat([text(undefined, test.schema || ''), END, entities, END, request]));
 				break;
+			case 'validate':
+				write(Buffer.concat([text(undefined, test.schema || ''), END, policies, END, entities, END, request]));
+				break;
 			default:
 				throw new Error(`unknown target ${target}`);
 		}
@@ -82,7 +85,7 @@ for (const file of files) {
 }
 
 // Bytes that drive the generator: the same in every run.
-if (target === 'authorize') {
+if (target === 'authorize' || target === 'validate') {
 	let state = 1;
 	for (let i = 0; i < 64; i++) {
 		const bytes = Buffer.alloc(200 + 30 * i);
@@ -90,8 +93,21 @@ if (target === 'authorize') {
 			state = (Math.imul(state, 1103515245) + 12345) >>> 0;
 			bytes[k] = state >>> 16;
 		}
-		bytes[0] = i; // never 'T', which begins texts
+		bytes[0] = target === 'validate' ? 0x47 : i; // 'G'; never 'T', which begins texts
 		write(bytes);
+	}
+}
+
+// Worlds made up for the comparison with the reference: schemas with policies,
+// entities and requests that mostly fit.
+if (target === 'validate') {
+	const { world, caseOf } = require('../test/conformance/oracle/generate.js');
+	for (let number = 0; number < 400; number++) {
+		const test = caseOf(world(1, number));
+		test.policies.forEach((policy, i) => {
+			const request = test.requests[i % test.requests.length];
+			write(Buffer.concat([test.schema, policy, test.entities, request].flatMap((part) => [Buffer.from(part), END])));
+		});
 	}
 }
 
