@@ -133,8 +133,8 @@ check_arguments(FunctionCallInfo fcinfo, bool reasons_wanted,
 							   PG_ARGISNULL(ARG_POLICY_SET) ? authz_policy_set :
 							   text_to_cstring(PG_GETARG_TEXT_PP(ARG_POLICY_SET)));
 	reader = authz_entity_begin(statement, overlay, &source);
-	if (cedar_authorize(arena, version->policies, version->n, version->index,
-						&source, &request, reasons_wanted, decision, &err) != CEDAR_OK)
+	if (cedar_decide(arena, &version->policies, &source, &request,
+					 reasons_wanted, decision, &err) != CEDAR_OK)
 		authz_raise(&err, AUTHZ_TEXT_UID, NULL, 0, NULL,
 					psprintf("Policy set \"%s\".", version->set));
 	authz_entity_end(reader);
@@ -159,9 +159,10 @@ check_reasons(const CedarDecision *decision, const AuthzPolicyVersion *version)
 
 	for (uint32 i = 0; i < decision->n_reasons; i++)
 	{
-		const CedarPolicy *policy = &version->policies[decision->reasons[i]];
+		CedarPolicy policy;
 
-		ids[i] = PointerGetDatum(cstring_to_text_with_len(policy->id, policy->id_len));
+		cedar_policies_get(&version->policies, decision->reasons[i], &policy);
+		ids[i] = PointerGetDatum(cstring_to_text_with_len(policy.id, policy.id_len));
 	}
 	return PointerGetDatum(construct_array(ids, decision->n_reasons, TEXTOID,
 										   -1, false, TYPALIGN_INT));
@@ -176,7 +177,7 @@ check_errors(const CedarDecision *decision, const AuthzPolicyVersion *version)
 	size_t		len;
 	CedarError	err;
 
-	if (cedar_errors_to_json(arena, decision, version->policies,
+	if (cedar_errors_to_json(arena, decision, &version->policies,
 							 &json, &len, &err) != CEDAR_OK)
 		authz_raise(&err, AUTHZ_TEXT_UID, NULL, 0, NULL, NULL);
 	return DirectFunctionCall1(jsonb_in, CStringGetDatum(pnstrdup(json, len)));

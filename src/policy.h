@@ -27,9 +27,8 @@ typedef struct AuthzPolicyVersion
 	int64		version;		/* 0: the set has no version row */
 	TransactionId xmin;
 
-	uint32		n;
-	CedarPolicy *policies;		/* in the order of their ids; no templates */
-	const CedarIndex *index;
+	CedarPolicies policies;		/* what cedar_decide asks */
+	CedarLayer	layer;
 	MemoryContext cxt;			/* holds all of it, this struct too */
 } AuthzPolicyVersion;
 

@@ -115,19 +115,22 @@ version_cached(const char *set)
 	}
 	return NULL;
 }
-/* The scope index over a version's policies, in cxt; arena is for the work. */
-static const CedarIndex *
-index_build(MemoryContext cxt, CedarArena *arena, const AuthzPolicyVersion *version)
+/* The image of policies, in cxt; arena is for the work. */
+static const CedarImage *
+image_build(MemoryContext cxt, CedarArena *arena, const CedarPolicy *policies,
+			uint32 n, const char *set)
 {
-	const CedarIndex *index;
+	CedarImagePlan *plan;
+	void	   *block;
 	size_t		size;
 	CedarError	err;
 
-	if (cedar_index_build(arena, version->policies, version->n,
-						  &index, &size, &err) != CEDAR_OK)
+	if (cedar_image_plan(arena, policies, n, &plan, &size, &err) != CEDAR_OK)
 		authz_raise(&err, AUTHZ_TEXT_UID, NULL, 0, NULL,
-					psprintf("Policy set \"%s\".", version->set));
-	return memcpy(MemoryContextAllocHuge(cxt, size), index, size);
+					psprintf("Policy set \"%s\".", set));
+	block = MemoryContextAllocHuge(cxt, size);
+	cedar_image_write(plan, block);
+	return block;
 }
 
 /*
@@ -148,6 +151,8 @@ version_load(Relation policies, Oid pkey, Snapshot snapshot, Oid relid,
 	ScanKeyData key;
 	HeapTuple	tuple;
 	TupleDesc	desc = RelationGetDescr(policies);
+	CedarPolicy *list;
+	uint32		n = 0;
 	uint32		capacity = 16;
 
 	cxt = AllocSetContextCreate(CurrentMemoryContext, "authz policy set",
@@ -162,8 +167,8 @@ version_load(Relation policies, Oid pkey, Snapshot snapshot, Oid relid,
 	version->xmin = row.xmin;
 	version->loaded_in = GetCurrentSubTransactionId();
 	version->cxt = cxt;
-	version->policies = palloc(capacity * sizeof(CedarPolicy));
 	MemoryContextSwitchTo(scratch);
+	list = palloc(capacity * sizeof(CedarPolicy));
 	arena = authz_arena_create(scratch);
 
 	/* In index order: the ids' bytes decide the order of the reasons. */
@@ -190,16 +195,15 @@ version_load(Relation policies, Oid pkey, Snapshot snapshot, Oid relid,
 		piece = authz_policy_compile(arena, set, id, text, strlen(text), &is_template, &size);
 		if (!is_template)
 		{
-			if (version->n == capacity)
+			if (n == capacity)
 			{
 				capacity *= 2;
-				version->policies = repalloc_huge(version->policies,
-												  capacity * sizeof(CedarPolicy));
+				list = repalloc_huge(list, capacity * sizeof(CedarPolicy));
 			}
-			policy = &version->policies[version->n++];
+			policy = &list[n++];
 			memset(policy, 0, sizeof(CedarPolicy));
-			policy->piece = memcpy(MemoryContextAllocHuge(cxt, size), piece, size);
-			policy->id = MemoryContextStrdup(cxt, id);
+			policy->piece = memcpy(MemoryContextAllocHuge(scratch, size), piece, size);
+			policy->id = pstrdup(id);
 			policy->id_len = strlen(id);
 		}
 		pfree(id);
@@ -209,7 +213,9 @@ version_load(Relation policies, Oid pkey, Snapshot snapshot, Oid relid,
 	systable_endscan_ordered(scan);
 	index_close(index, AccessShareLock);
 
-	version->index = index_build(cxt, arena, version);
+	version->layer.image = image_build(cxt, arena, list, n, set);
+	version->policies.n_layers = 1;
+	version->policies.layers = &version->layer;
 
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(scratch);

@@ -5,6 +5,7 @@
  *
  *-------------------------------------------------------------------------
  */
+#include "image.h"
 #include "index.h"
 
 /* ------------------------------------------------------------------ scope */
@@ -108,7 +109,6 @@ add_number(CedarArena *arena, Numbers *list, uint32_t number)
 typedef struct Authorization
 {
 	CedarEval	eval;
-	const CedarPolicy *policies;
 	uint32_t	considered;
 	bool		reasons_wanted;
 	bool		permitted;
@@ -136,10 +136,9 @@ add_error(Authorization *a, uint32_t number)
 }
 
 static CedarCode
-consider(Authorization *a, uint32_t number)
+consider(Authorization *a, const CedarPolicy *policy, uint32_t number)
 {
 	CedarEval  *e = &a->eval;
-	const CedarPolicy *policy = &a->policies[number];
 	bool		forbid = policy->piece->forbid;
 	bool		satisfied;
 	CedarCode	code;
@@ -170,9 +169,20 @@ consider(Authorization *a, uint32_t number)
 	return CEDAR_OK;
 }
 
-/* The policies of the lists, one list after the other. */
+/* Is there nothing left to find out? */
+static inline bool
+decided(const Authorization *a)
+{
+	return a->forbidden && !a->reasons_wanted;
+}
+
+/*
+ * The policies of the lists, one list after the other: of an array, or of a
+ * layer, whose first one has the number first.
+ */
 static CedarCode
-consider_lists(Authorization *a, const CedarCandidates *found)
+consider_lists(Authorization *a, const CedarCandidates *found, const CedarPolicy *array,
+			   const CedarLayer *layer, uint32_t first)
 {
 	for (uint32_t i = 0; i < found->n; i++)
 	{
@@ -180,6 +190,7 @@ consider_lists(Authorization *a, const CedarCandidates *found)
 
 		for (uint32_t k = 0; k < list->n; k++)
 		{
+			uint32_t	number = list->at[k].policy;
 			bool		may_apply;
 
 			if (k % 1024 == 1023)
@@ -187,13 +198,23 @@ consider_lists(Authorization *a, const CedarCandidates *found)
 			TRY(cedar_filed_may_apply(&a->eval, list->at[k].also, &may_apply));
 			if (!may_apply)
 				continue;
-			TRY(consider(a, list->at[k].policy));
-			if (a->forbidden && !a->reasons_wanted)
+			if (array != NULL)
+				TRY(consider(a, &array[number], number));
+			else if (!cedar_layer_is_gone(layer, number))
+			{
+				CedarPolicy policy;
+
+				cedar_image_policy(layer->image, number, &policy);
+				TRY(consider(a, &policy, first + number));
+			}
+			if (decided(a))
 				return CEDAR_OK;
 		}
 	}
 	return CEDAR_OK;
 }
+
+/* ------------------------------------------------------------------ order */
 
 /* Errors are large: sort where they stand, then copy. */
 static CedarCode
@@ -222,38 +243,126 @@ sort_errors(Authorization *a)
 	return CEDAR_OK;
 }
 
-CedarCode
-cedar_authorize(CedarArena *arena, const CedarPolicy *policies, uint32_t n,
-				const CedarIndex *index, const CedarEntitySource *source,
-				const CedarRequest *request, bool reasons_wanted,
-				CedarDecision *decision, CedarError *err)
+/* What was found list by list, by number. */
+static CedarCode
+sort_by_number(Authorization *a)
 {
-	Authorization a = {.policies = policies, .reasons_wanted = reasons_wanted};
+	CedarArena *arena = a->eval.arena;
+
+	cedar_sort(arena, a->permits.at, a->permits.n, sizeof(uint32_t), cedar_number_compare);
+	cedar_sort(arena, a->forbids.at, a->forbids.n, sizeof(uint32_t), cedar_number_compare);
+	return a->n_errors > 1 ? sort_errors(a) : CEDAR_OK;
+}
+
+static uint32_t
+number_of_reason(const void *items, uint32_t i)
+{
+	return ((const uint32_t *) items)[i];
+}
+
+static uint32_t
+number_of_error(const void *items, uint32_t i)
+{
+	return ((const CedarPolicyError *) items)[i].policy;
+}
+
+static CedarCode
+order_numbers(Authorization *a, const CedarPolicies *policies, Numbers *list)
+{
+	CedarArena *arena = a->eval.arena;
+	uint32_t   *order;
+	uint32_t   *sorted;
+
+	if (list->n < 2)
+		return CEDAR_OK;
+	TRY(cedar_policies_order(arena, policies, list->n, number_of_reason, list->at,
+							 &order, a->eval.err));
+	sorted = cedar_arena_alloc(arena, list->n * sizeof(uint32_t));
+	if (sorted == NULL)
+		return cedar_nomem(a->eval.err);
+	for (uint32_t i = 0; i < list->n; i++)
+		sorted[i] = list->at[order[i]];
+	list->at = sorted;
+	return CEDAR_OK;
+}
+
+/* What was found layer by layer, by the policies' ids. */
+static CedarCode
+sort_by_id(Authorization *a, const CedarPolicies *policies)
+{
+	CedarArena *arena = a->eval.arena;
+	CedarPolicyError *sorted;
+	uint32_t   *order;
+
+	TRY(order_numbers(a, policies, &a->permits));
+	TRY(order_numbers(a, policies, &a->forbids));
+	if (a->n_errors < 2)
+		return CEDAR_OK;
+	TRY(cedar_policies_order(arena, policies, a->n_errors, number_of_error, a->errors,
+							 &order, a->eval.err));
+	sorted = cedar_arena_alloc(arena, a->n_errors * sizeof(CedarPolicyError));
+	if (sorted == NULL)
+		return cedar_nomem(a->eval.err);
+	for (uint32_t i = 0; i < a->n_errors; i++)
+	{
+		cedar_arena_check_interrupt(arena);
+		sorted[i] = a->errors[order[i]];
+	}
+	a->errors = sorted;
+	return CEDAR_OK;
+}
+
+/* ---------------------------------------------------------- authorization */
+
+static CedarCode
+consider_array(Authorization *a, const CedarPolicies *policies)
+{
+	CedarCandidates found;
+
+	if (policies->index == NULL)
+	{
+		for (uint32_t i = 0; i < policies->n && !decided(a); i++)
+			TRY(consider(a, &policies->array[i], i));
+		return CEDAR_OK;
+	}
+	TRY(cedar_index_search(&a->eval, policies->index, &found));
+	TRY(consider_lists(a, &found, policies->array, NULL, 0));
+	return found.n > 1 ? sort_by_number(a) : CEDAR_OK;
+}
+
+static CedarCode
+consider_layers(Authorization *a, const CedarPolicies *policies)
+{
+	uint32_t	first = 0;
+	bool		several = policies->n_layers > 1;
+
+	for (uint32_t i = 0; i < policies->n_layers && !decided(a); i++)
+	{
+		const CedarLayer *layer = &policies->layers[i];
+		CedarCandidates found;
+
+		TRY(cedar_index_search(&a->eval, cedar_image_index(layer->image), &found));
+		TRY(consider_lists(a, &found, NULL, layer, first));
+		if (!several && found.n > 1)
+			return sort_by_number(a);
+		first += cedar_image_count(layer->image);
+	}
+	return several ? sort_by_id(a, policies) : CEDAR_OK;
+}
+
+CedarCode
+cedar_decide(CedarArena *arena, const CedarPolicies *policies,
+			 const CedarEntitySource *source, const CedarRequest *request,
+			 bool reasons_wanted, CedarDecision *decision, CedarError *err)
+{
+	Authorization a = {.reasons_wanted = reasons_wanted};
 	Numbers    *reasons;
 
 	cedar_eval_init(&a.eval, arena, source, request, err);
 	if (cedar_arena_stack_is_too_deep(arena))
 		return cedar_stack(err);
 	memset(decision, 0, sizeof(*decision));
-	if (index != NULL)
-	{
-		CedarCandidates found;
-
-		TRY(cedar_index_search(&a.eval, index, &found));
-		TRY(consider_lists(&a, &found));
-		if (found.n > 1)
-		{
-			cedar_sort(arena, a.permits.at, a.permits.n, sizeof(uint32_t), cedar_number_compare);
-			cedar_sort(arena, a.forbids.at, a.forbids.n, sizeof(uint32_t), cedar_number_compare);
-			if (a.n_errors > 1)
-				TRY(sort_errors(&a));
-		}
-	}
-	else
-	{
-		for (uint32_t i = 0; i < n && (reasons_wanted || !a.forbidden); i++)
-			TRY(consider(&a, i));
-	}
+	TRY(policies->n_layers > 0 ? consider_layers(&a, policies) : consider_array(&a, policies));
 	decision->allow = a.permitted && !a.forbidden;
 	reasons = a.forbidden ? &a.forbids : &a.permits;
 	decision->n_reasons = reasons->n;
@@ -262,6 +371,19 @@ cedar_authorize(CedarArena *arena, const CedarPolicy *policies, uint32_t n,
 	decision->errors = a.errors;
 	return CEDAR_OK;
 }
+
+CedarCode
+cedar_authorize(CedarArena *arena, const CedarPolicy *policies, uint32_t n,
+				const CedarIndex *index, const CedarEntitySource *source,
+				const CedarRequest *request, bool reasons_wanted,
+				CedarDecision *decision, CedarError *err)
+{
+	const CedarPolicies all = {.array = policies,.n = n,.index = index};
+
+	return cedar_decide(arena, &all, source, request, reasons_wanted, decision, err);
+}
+
+/* ------------------------------------------------------------ the response */
 
 static void
 put_position(CedarBuf *buf, const CedarError *err)
@@ -289,19 +411,20 @@ put_position(CedarBuf *buf, const CedarError *err)
 }
 
 static void
-put_errors(CedarBuf *buf, const CedarDecision *decision, const CedarPolicy *policies)
+put_errors(CedarBuf *buf, const CedarDecision *decision, const CedarPolicies *policies)
 {
 	cedar_buf_puts(buf, "[");
 	for (uint32_t i = 0; i < decision->n_errors; i++)
 	{
 		const CedarPolicyError *e = &decision->errors[i];
-		const CedarPolicy *p = &policies[e->policy];
+		CedarPolicy p;
 
+		cedar_policies_get(policies, e->policy, &p);
 		cedar_arena_check_interrupt(buf->arena);
 		if (i > 0)
 			cedar_buf_puts(buf, ",");
 		cedar_buf_puts(buf, "{\"policyId\":");
-		cedar_buf_json_string(buf, p->id, p->id_len);
+		cedar_buf_json_string(buf, p.id, p.id_len);
 		cedar_buf_puts(buf, ",\"error\":{\"message\":");
 		cedar_buf_json_string(buf, e->error.message, strlen(e->error.message));
 		cedar_buf_puts(buf, ",\"help\":");
@@ -321,7 +444,7 @@ put_errors(CedarBuf *buf, const CedarDecision *decision, const CedarPolicy *poli
 
 CedarCode
 cedar_errors_to_json(CedarArena *arena, const CedarDecision *decision,
-					 const CedarPolicy *policies, const char **json, size_t *len,
+					 const CedarPolicies *policies, const char **json, size_t *len,
 					 CedarError *err)
 {
 	CedarBuf	buf = {arena, NULL, 0, 0, false};
@@ -340,6 +463,7 @@ cedar_decision_to_json(CedarArena *arena, const CedarDecision *decision,
 					   CedarError *err)
 {
 	CedarBuf	buf = {arena, NULL, 0, 0, false};
+	const CedarPolicies all = {.array = policies};
 
 	cedar_buf_puts(&buf, "{\"decision\":");
 	cedar_buf_puts(&buf, decision->allow ? "\"allow\"" : "\"deny\"");
@@ -354,7 +478,7 @@ cedar_decision_to_json(CedarArena *arena, const CedarDecision *decision,
 		cedar_buf_json_string(&buf, p->id, p->id_len);
 	}
 	cedar_buf_puts(&buf, "],\"errors\":");
-	put_errors(&buf, decision, policies);
+	put_errors(&buf, decision, &all);
 	cedar_buf_puts(&buf, "}}");
 	if (buf.failed)
 		return cedar_nomem(err);

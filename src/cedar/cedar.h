@@ -413,6 +413,7 @@ typedef struct CedarPolicyError
 /*
  * A decision.  reasons are the indexes, ascending, of the policies that
  * determined it: the satisfied forbids, or for an allow the satisfied permits.
+ * (Where there are layers, they are in the order of the policies' ids.)
  */
 typedef struct CedarDecision
 {
@@ -439,14 +440,88 @@ extern CedarCode cedar_index_verify(const CedarArena *arena, const void *block,
 									size_t size, uint32_t n, CedarError *err);
 
 /*
+ * An image: compiled policies, their ids, the values of their slots and a scope
+ * index as one position-independent block (docs/image.md).  Its policies are
+ * numbered in the order of their ids' bytes.
+ */
+typedef struct CedarImage CedarImage;
+typedef struct CedarImagePlan CedarImagePlan;
+
+/*
+ * Measure the image of these policies, which must be in the order of their ids,
+ * no two equal; links of one template share its piece.  The plan is the arena's
+ * and refers to the policies.
+ */
+extern CedarCode cedar_image_plan(CedarArena *arena, const CedarPolicy *policies,
+								  uint32_t n, CedarImagePlan **plan, size_t *size,
+								  CedarError *err);
+
+/* Write it into size bytes at a multiple of 8. */
+extern void cedar_image_write(const CedarImagePlan *plan, void *block);
+
+/* Check the header of a block alone: is it an image that this library reads? */
+extern CedarCode cedar_image_check(const void *block, size_t size, CedarError *err);
+
+/* Check all of a block that came from elsewhere, like cedar_piece_verify. */
+extern CedarCode cedar_image_verify(const CedarArena *arena, const void *block,
+									size_t size, CedarError *err);
+
+extern uint32_t cedar_image_count(const CedarImage *image);
+extern size_t cedar_image_size(const CedarImage *image);
+
+/* Policy number (0 to count - 1); what it refers to is in the image. */
+extern void cedar_image_policy(const CedarImage *image, uint32_t number,
+							   CedarPolicy *policy);
+
+/* The number of the policy with this id, if there is one. */
+extern bool cedar_image_find(const CedarImage *image, const char *id,
+							 size_t id_len, uint32_t *number);
+
+/* An image as part of a set of policies. */
+typedef struct CedarLayer
+{
+	const CedarImage *image;
+	const uint32_t *gone;		/* bits by number: no longer there; NULL: all are */
+} CedarLayer;
+
+/*
+ * What is asked: layers of images, or an array of policies with or without an
+ * index.  Policies are numbered from the first layer's to the last one's.  An
+ * id must not occur twice, but for those that are gone.
+ */
+typedef struct CedarPolicies
+{
+	uint32_t	n_layers;		/* 0: the array */
+	const CedarLayer *layers;
+	const CedarPolicy *array;
+	uint32_t	n;				/* in the array */
+	const CedarIndex *index;	/* of the array, or NULL */
+} CedarPolicies;
+
+/* Numbers are below this; those that are gone have theirs too. */
+extern uint32_t cedar_policies_count(const CedarPolicies *policies);
+
+/* Policy number; false when it is gone. */
+extern bool cedar_policies_get(const CedarPolicies *policies, uint32_t number,
+							   CedarPolicy *policy);
+
+/*
  * Decide a request: deny unless a permit and no forbid is satisfied.
  * Templates among the policies that are not linked are passed over.  A policy whose evaluation
  * fails is skipped and reported; every other failure is the call's own
  * failure and leaves no decision.  With reasons_wanted false the walk may
  * stop as soon as the answer is known and reasons and errors are empty.
  * With an index only the policies it names are looked at, else all of them;
- * the decision is the same.
+ * the decision is the same.  Reasons and errors are in the order of the array,
+ * or of the ids where there are layers.
  */
+extern CedarCode cedar_decide(CedarArena *arena, const CedarPolicies *policies,
+							  const CedarEntitySource *source,
+							  const CedarRequest *request,
+							  bool reasons_wanted,
+							  CedarDecision *decision, CedarError *err);
+
+/* The same of an array; index may be NULL. */
 extern CedarCode cedar_authorize(CedarArena *arena,
 								 const CedarPolicy *policies, uint32_t n,
 								 const CedarIndex *index,
@@ -465,7 +540,7 @@ extern CedarCode cedar_decision_to_json(CedarArena *arena,
 /* The response's errors alone: [{"policyId":…,"error":{"message":…,…}},…] */
 extern CedarCode cedar_errors_to_json(CedarArena *arena,
 									  const CedarDecision *decision,
-									  const CedarPolicy *policies,
+									  const CedarPolicies *policies,
 									  const char **json, size_t *len,
 									  CedarError *err);
 

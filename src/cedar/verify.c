@@ -13,7 +13,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "internal.h"
+#include "image.h"
 
 typedef struct Checker
 {
@@ -369,6 +369,19 @@ scope_ok(Checker *c, const CedarScope *s, CedarVar var)
 	for (uint32_t i = 0; i < s->n; i++)
 		if (!spend(c, sizeof(uint32_t)) || !uid_ok(c, uids[i]))
 			return false;
+	return true;
+}
+
+bool
+cedar_uid_verify(const CedarArena *arena, const void *block, size_t size,
+				 uint64_t offset, uint64_t *uid_size)
+{
+	Checker		c = {.arena = arena,.block = block,.size = size,.budget = size};
+	const CedarUid *u = (const CedarUid *) ((const char *) block + offset);
+
+	if (!uid_ok(&c, offset))
+		return false;
+	*uid_size = cedar_uid_size(u->type_len, u->id_len);
 	return true;
 }
 

@@ -121,6 +121,7 @@ typedef struct Fixture
 	CedarPolicy *policies;
 	uint32_t	n;
 	const CedarIndex *index;
+	CedarLayer	layers[2];		/* the first half of the policies, the second */
 	CedarEntities *entities;
 	CedarEntitySource source;
 	CedarRequest request;
@@ -156,6 +157,27 @@ fixture_open(Fixture *f)
 		MUST(cedar_compile(f->arena, f->ast, i, &f->policies[i].piece, &size, &err));
 	}
 	MUST(cedar_index_build(f->arena, f->policies, f->n, &f->index, &size, &err));
+	for (uint32_t k = 0; k < 2; k++)
+	{
+		uint32_t	from = k == 0 ? 0 : f->n / 2;
+		uint32_t	count = k == 0 ? f->n / 2 : f->n - f->n / 2;
+		CedarPolicy *half = cedar_arena_zalloc(f->arena, count * sizeof(CedarPolicy));
+		CedarImagePlan *plan;
+		void	   *block;
+
+		for (uint32_t i = 0; i < count; i++)
+		{
+			char	   *id = cedar_arena_alloc(f->arena, 8);
+
+			half[i] = f->policies[from + i];
+			half[i].id = id;
+			half[i].id_len = (uint32_t) snprintf(id, 8, "%05u", from + i);
+		}
+		MUST(cedar_image_plan(f->arena, half, count, &plan, &size, &err));
+		block = cedar_arena_alloc(f->arena, size);
+		cedar_image_write(plan, block);
+		f->layers[k].image = block;
+	}
 	MUST(cedar_entities_from_json(f->arena, entities_text, strlen(entities_text), &f->entities, &err));
 	MUST(cedar_request_from_json(f->arena, request_text, strlen(request_text), &f->request, &err));
 	f->source = cedar_entities_source(f->entities);
@@ -269,6 +291,44 @@ do_index_build(Fixture *f, CedarArena *arena, bool *right, CedarError *err)
 	CedarCode	code = cedar_index_build(arena, f->policies, f->n, &index, &size, err);
 
 	*right = code == CEDAR_OK && cedar_index_verify(arena, index, size, f->n, err) == CEDAR_OK;
+	return code;
+}
+
+static CedarCode
+do_image(Fixture *f, CedarArena *arena, bool *right, CedarError *err)
+{
+	CedarPolicy few[2] = {f->policies[0], f->policies[1]};
+	CedarImagePlan *plan;
+	size_t		size;
+	CedarCode	code;
+
+	few[1].id = "b";
+	few[1].id_len = 1;
+	code = cedar_image_plan(arena, few, 2, &plan, &size, err);
+	*right = false;
+	if (code == CEDAR_OK)
+	{
+		void	   *block = aligned_alloc(8, size);
+
+		cedar_image_write(plan, block);
+		*right = cedar_image_verify(arena, block, size, err) == CEDAR_OK;
+		free(block);
+	}
+	return code;
+}
+
+/* Layers: what was found is put in the order of the ids. */
+static CedarCode
+do_decide(Fixture *f, CedarArena *arena, bool *right, CedarError *err)
+{
+	CedarPolicies layered = {.n_layers = 2,.layers = f->layers};
+	CedarDecision d;
+	CedarCode	code = cedar_decide(arena, &layered, &f->source, &f->request, true, &d, err);
+
+	*right = code == CEDAR_OK && d.allow == f->decision.allow &&
+		d.n_reasons == f->decision.n_reasons && d.n_errors == f->decision.n_errors;
+	for (uint32_t i = 0; *right && i < d.n_reasons; i++)
+		*right = d.reasons[i] == f->decision.reasons[i];
 	return code;
 }
 
@@ -425,7 +485,7 @@ do_errors(Fixture *f, CedarArena *arena, bool *right, CedarError *err)
 {
 	const char *json;
 	size_t		len;
-	CedarCode	code = cedar_errors_to_json(arena, &f->decision, f->policies, &json, &len, err);
+	CedarCode	code = cedar_errors_to_json(arena, &f->decision, &(CedarPolicies) {.array = f->policies}, &json, &len, err);
 	json_t	   *o = code == CEDAR_OK ? json_loadb(json, len, 0, NULL) : NULL;
 
 	*right = json_array_size(o) == f->spec.n_errors;
@@ -511,6 +571,8 @@ static const struct
 	{"cedar_parse_one", do_parse_one, false},
 	{"cedar_compile", do_compile, false},
 	{"cedar_index_build", do_index_build, false},
+	{"cedar_image_plan", do_image, false},
+	{"cedar_decide", do_decide, false},
 	{"cedar_entities_from_json", do_entities, false},
 	{"cedar_entity_build", do_entity_build, false},
 	{"cedar_entity_merge", do_entity_merge, false},

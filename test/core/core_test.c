@@ -937,7 +937,7 @@ test_response(void)
 	errors[1].error.length = 1000;
 
 	bench_open(&b);
-	CHECK(cedar_errors_to_json(b.arena, &d, policies, &json, &len, &b.err) == CEDAR_OK);
+	CHECK(cedar_errors_to_json(b.arena, &d, &(CedarPolicies) {.array = policies}, &json, &len, &b.err) == CEDAR_OK);
 	CHECKF(len == strlen(want_errors) && memcmp(json, want_errors, len) == 0, "%.*s", (int) len, json);
 	text_adds(&want, "{\"decision\":\"deny\",\"diagnostics\":{\"reason\":[\"b\\u0000\\\\\",\"\"],\"errors\":");
 	text_adds(&want, want_errors);
@@ -946,7 +946,7 @@ test_response(void)
 	CHECKF(len == want.len && memcmp(json, want.data, len) == 0, "%.*s", (int) len, json);
 	d.n_reasons = d.n_errors = 0;
 	d.allow = true;
-	CHECK(cedar_errors_to_json(b.arena, &d, policies, &json, &len, &b.err) == CEDAR_OK);
+	CHECK(cedar_errors_to_json(b.arena, &d, &(CedarPolicies) {.array = policies}, &json, &len, &b.err) == CEDAR_OK);
 	CHECK(len == 2 && memcmp(json, "[]", 2) == 0);
 	free(want.data);
 	bench_close(&b);

@@ -3,7 +3,8 @@
  * index_test.c
  *	  The scope index against the plain walk over all policies: random sets of
  *	  policies whose scopes name a few entities of a hierarchy, and every
- *	  request over them.
+ *	  request over them; the same policies as layers of images, in which stand
+ *	  others that are gone.
  *
  * Argument: the number of sets (default 60).
  *
@@ -169,9 +170,102 @@ same(const CedarDecision *a, const CedarDecision *b)
 	return true;
 }
 
+typedef char IdText[8];
+
+#define N_LAYERS 3
+
+/* The policies spread over layers, with stale ones among them. */
+typedef struct Layered
+{
+	CedarPolicies policies;
+	CedarLayer	layers[N_LAYERS];
+	char	   *blocks[N_LAYERS];
+	uint32_t   *gone[N_LAYERS];
+} Layered;
+
 static void
-check_request(CedarArena *arena, const CedarPolicy *policies, uint32_t n,
-			  const CedarIndex *index, const CedarEntitySource *source, uint64_t set)
+layered_open(Layered *l, CedarArena *arena, const CedarPolicy *policies, uint32_t n, uint64_t set)
+{
+	CedarPolicy *list = calloc(n + 1, sizeof(CedarPolicy));
+	uint32_t   *home = calloc(n + 1, sizeof(uint32_t));
+	CedarImagePlan *plan;
+	CedarError	err;
+	size_t		size;
+
+	for (uint32_t i = 0; i < n; i++)
+		home[i] = rnd(4) == 0 ? rnd(N_LAYERS) : 0;
+	for (uint32_t k = 0; k < N_LAYERS; k++)
+	{
+		uint32_t	m = 0;
+
+		l->gone[k] = calloc(n / 32 + 1, sizeof(uint32_t));
+		for (uint32_t i = 0; i < n; i++)
+		{
+			bool		stale = home[i] > k && rnd(2) == 0;
+
+			if (home[i] != k && !stale)
+				continue;
+			list[m] = policies[i];
+			if (stale)
+			{
+				/* as it was before: some other policy under this id */
+				list[m].piece = policies[rnd(n)].piece;
+				l->gone[k][m / 32] |= UINT32_C(1) << m % 32;
+			}
+			m++;
+		}
+		if (cedar_image_plan(arena, list, m, &plan, &size, &err) != CEDAR_OK)
+			abort();
+		l->blocks[k] = aligned_alloc(8, size);
+		cedar_image_write(plan, l->blocks[k]);
+		if (cedar_image_verify(arena, l->blocks[k], size, &err) != CEDAR_OK)
+		{
+			printf("set %llu, layer %u: %s\n", (unsigned long long) set, k, err.message);
+			failed++;
+		}
+		l->layers[k].image = (const CedarImage *) l->blocks[k];
+		l->layers[k].gone = k + 1 < N_LAYERS ? l->gone[k] : NULL;
+	}
+	l->policies = (CedarPolicies) {.n_layers = N_LAYERS,.layers = l->layers};
+	free(list);
+	free(home);
+}
+
+static void
+layered_close(Layered *l)
+{
+	for (uint32_t k = 0; k < N_LAYERS; k++)
+	{
+		free(l->blocks[k]);
+		free(l->gone[k]);
+	}
+}
+
+/* The policies of a decision by their ids, which are those of the array's numbers. */
+static bool
+layered_same(const Layered *l, const CedarPolicy *policies,
+			 const CedarDecision *plain, const CedarDecision *layered)
+{
+	CedarPolicy p;
+
+	if (plain->allow != layered->allow || plain->n_reasons != layered->n_reasons ||
+		plain->n_errors != layered->n_errors)
+		return false;
+	for (uint32_t i = 0; i < plain->n_reasons; i++)
+		if (!cedar_policies_get(&l->policies, layered->reasons[i], &p) ||
+			strncmp(p.id, policies[plain->reasons[i]].id, p.id_len) != 0)
+			return false;
+	for (uint32_t i = 0; i < plain->n_errors; i++)
+		if (!cedar_policies_get(&l->policies, layered->errors[i].policy, &p) ||
+			strncmp(p.id, policies[plain->errors[i].policy].id, p.id_len) != 0 ||
+			plain->errors[i].error.code != layered->errors[i].error.code)
+			return false;
+	return true;
+}
+
+static void
+check_request(CedarArena *arena, const CedarPolicy *policies, uint32_t n, const CedarIndex *index,
+			  const Layered *layers, const CedarEntitySource *source, uint64_t set)
 {
 	char		text[256];
 	int			len;
@@ -179,7 +273,9 @@ check_request(CedarArena *arena, const CedarPolicy *policies, uint32_t n,
 	CedarRequest request;
 	CedarDecision plain,
 				indexed,
-				quick;
+				layered,
+				quick,
+				quick_layered;
 	CedarError	err;
 
 	/* arguments are evaluated in any order: the same cases with each compiler */
@@ -192,14 +288,17 @@ check_request(CedarArena *arena, const CedarPolicy *policies, uint32_t n,
 	if (cedar_request_from_json(arena, text, (size_t) len, &request, &err) == CEDAR_OK &&
 		cedar_authorize(arena, policies, n, NULL, source, &request, true, &plain, &err) == CEDAR_OK &&
 		cedar_authorize(arena, policies, n, index, source, &request, true, &indexed, &err) == CEDAR_OK &&
-		cedar_authorize(arena, policies, n, index, source, &request, false, &quick, &err) == CEDAR_OK)
+		cedar_authorize(arena, policies, n, index, source, &request, false, &quick, &err) == CEDAR_OK &&
+		cedar_decide(arena, &layers->policies, source, &request, true, &layered, &err) == CEDAR_OK &&
+		cedar_decide(arena, &layers->policies, source, &request, false, &quick_layered, &err) == CEDAR_OK)
 	{
-		if (same(&plain, &indexed) && quick.allow == plain.allow)
+		if (same(&plain, &indexed) && quick.allow == plain.allow &&
+			layered_same(layers, policies, &plain, &layered) && quick_layered.allow == plain.allow)
 		{
 			passed++;
 			return;
 		}
-		printf("set %llu, %s: with the index the decision is another\n",
+		printf("set %llu, %s: with the index, or in layers, the decision is another\n",
 			   (unsigned long long) set, text);
 	}
 	else
@@ -259,7 +358,9 @@ main(int argc, char **argv)
 		CedarEntities *entities;
 		CedarEntitySource source;
 		CedarPolicy *policies;
+		IdText	   *ids;
 		const CedarIndex *index;
+		Layered		layers;
 		size_t		size;
 		CedarError	err;
 		uint32_t	n;
@@ -283,10 +384,13 @@ main(int argc, char **argv)
 		source = cedar_entities_source(entities);
 		n = cedar_ast_count(ast);
 		policies = calloc(n + 1, sizeof(CedarPolicy));
+		ids = calloc(n + 1, sizeof(*ids));
 		for (uint32_t i = 0; i < n; i++)
 		{
 			size_t		piece_size;
 
+			policies[i].id = ids[i];
+			policies[i].id_len = (uint32_t) snprintf(ids[i], sizeof(IdText), "p%05u", i);
 			if (cedar_compile(arena, ast, i, &policies[i].piece, &piece_size, &err) != CEDAR_OK)
 			{
 				printf("set %llu: %s\n", (unsigned long long) set, err.message);
@@ -301,12 +405,15 @@ main(int argc, char **argv)
 		}
 		else
 		{
+			layered_open(&layers, arena, policies, n, set);
 			for (int i = 0; i < 300; i++)
-				check_request(arena, policies, n, index, &source, set);
+				check_request(arena, policies, n, index, &layers, &source, set);
+			layered_close(&layers);
 			if (set % 20 == 0)
 				check_damaged(arena, policies, n, index, size, &source);
 		}
 		free(policies);
+		free(ids);
 		free(policies_text);
 		free(entities_text);
 		cedar_arena_destroy(arena);
