@@ -16,7 +16,7 @@ SQL_PARTS = prolog entity cedar policy check token http
 SQL_FILES = $(patsubst %,sql/%.sql,$(SQL_PARTS))
 DATA_built = $(EXTENSION)--$(EXTVERSION).sql
 
-REGRESS = cedar entity policy check token
+REGRESS = cedar entity policy check check_batch token
 # pg_regress looks for tests in its output folder first, where our sql/ would be.
 REGRESS_OPTS = --inputdir=test --outputdir=test --load-extension=authz
 

@@ -25,6 +25,7 @@
 #include "utils/jsonb.h"
 #include "utils/memutils.h"
 
+#include "check.h"
 #include "entity.h"
 #include "entity_uid.h"
 #include "error.h"
@@ -73,21 +74,21 @@ check_uid(FunctionCallInfo fcinfo, CedarArena *arena, int n)
 	return authz_uid_to_cedar(arena, PG_GETARG_DATUM(n));
 }
 
-static const CedarRecord *
-check_context(CedarArena *arena, Jsonb *jsonb)
+const CedarRecord *
+authz_check_context(CedarArena *arena, Jsonb *jsonb, uint32 n)
 {
 	const CedarRecord *context;
 	CedarError	err;
 	char	   *json = JsonbToCString(NULL, &jsonb->root, VARSIZE(jsonb));
 
 	if (cedar_context_from_json(arena, json, strlen(json), &context, &err) != CEDAR_OK)
-		authz_raise(&err, AUTHZ_TEXT_JSON, json, strlen(json), "context", NULL);
+		authz_raise(&err, AUTHZ_TEXT_JSON, json, strlen(json), n == 0 ? "context" : psprintf("context of request %u", n), NULL);
 	pfree(json);
 	return context;
 }
 
-static CedarEntities *
-check_entities(CedarArena *arena, Jsonb *jsonb)
+CedarEntities *
+authz_check_entities(CedarArena *arena, Jsonb *jsonb)
 {
 	CedarEntities *entities;
 	CedarError	err;
@@ -97,6 +98,13 @@ check_entities(CedarArena *arena, Jsonb *jsonb)
 		authz_raise(&err, AUTHZ_TEXT_JSON, json, strlen(json), "entities", NULL);
 	pfree(json);
 	return entities;
+}
+
+const AuthzPolicyVersion *
+authz_check_version(FunctionCallInfo fcinfo, int n, AuthzStatement *statement)
+{
+	return authz_policy_get(statement, PG_ARGISNULL(n) ? authz_policy_set :
+							text_to_cstring(PG_GETARG_TEXT_PP(n)));
 }
 
 /* Decide what the arguments ask; the decision lives until the next one. */
@@ -124,14 +132,12 @@ check_arguments(FunctionCallInfo fcinfo, bool reasons_wanted,
 	request.principal = check_uid(fcinfo, arena, ARG_PRINCIPAL);
 	request.action = check_uid(fcinfo, arena, ARG_ACTION);
 	request.resource = check_uid(fcinfo, arena, ARG_RESOURCE);
-	request.context = check_context(arena, PG_GETARG_JSONB_P(ARG_CONTEXT));
+	request.context = authz_check_context(arena, PG_GETARG_JSONB_P(ARG_CONTEXT), 0);
 	if (!PG_ARGISNULL(ARG_ENTITIES))
-		overlay = check_entities(arena, PG_GETARG_JSONB_P(ARG_ENTITIES));
+		overlay = authz_check_entities(arena, PG_GETARG_JSONB_P(ARG_ENTITIES));
 
 	statement = authz_statement();
-	version = authz_policy_get(statement,
-							   PG_ARGISNULL(ARG_POLICY_SET) ? authz_policy_set :
-							   text_to_cstring(PG_GETARG_TEXT_PP(ARG_POLICY_SET)));
+	version = authz_check_version(fcinfo, ARG_POLICY_SET, statement);
 	reader = authz_entity_begin(statement, overlay, &source);
 	if (cedar_decide(arena, &version->policies, &source, &request,
 					 reasons_wanted, decision, &err) != CEDAR_OK)
@@ -151,9 +157,8 @@ authz_check(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(decision.allow);
 }
 
-/* The ids of the policies that determined the decision, as text[]. */
-static Datum
-check_reasons(const CedarDecision *decision, const AuthzPolicyVersion *version)
+Datum
+authz_check_reasons(const CedarDecision *decision, const AuthzPolicyVersion *version)
 {
 	Datum	   *ids = palloc(Max(decision->n_reasons, 1) * sizeof(Datum));
 
@@ -168,15 +173,17 @@ check_reasons(const CedarDecision *decision, const AuthzPolicyVersion *version)
 										   -1, false, TYPALIGN_INT));
 }
 
-/* [{"policyId": …, "error": {"message": …, …}}], as in the reference's answer. */
-static Datum
-check_errors(const CedarDecision *decision, const AuthzPolicyVersion *version)
+Datum
+authz_check_errors(const CedarDecision *decision, const AuthzPolicyVersion *version)
 {
-	CedarArena *arena = authz_arena_create(CurrentMemoryContext);
+	CedarArena *arena;
 	const char *json;
 	size_t		len;
 	CedarError	err;
 
+	if (decision->n_errors == 0)
+		return DirectFunctionCall1(jsonb_in, CStringGetDatum("[]"));
+	arena = authz_arena_create(CurrentMemoryContext);
 	if (cedar_errors_to_json(arena, decision, &version->policies,
 							 &json, &len, &err) != CEDAR_OK)
 		authz_raise(&err, AUTHZ_TEXT_UID, NULL, 0, NULL, NULL);
@@ -201,8 +208,8 @@ authz_decide(PG_FUNCTION_ARGS)
 		elog(ERROR, "unexpected result type of authz_decide");
 	version = check_arguments(fcinfo, true, &decision);
 	values[0] = CStringGetTextDatum(decision.allow ? "allow" : "deny");
-	values[1] = check_reasons(&decision, version);
-	values[2] = check_errors(&decision, version);
+	values[1] = authz_check_reasons(&decision, version);
+	values[2] = authz_check_errors(&decision, version);
 	values[3] = Int64GetDatum(version->version);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc),
 													  values, nulls)));

@@ -333,6 +333,16 @@ extern CedarCode cedar_request_from_json(CedarArena *arena,
 										 const char *text, size_t len,
 										 CedarRequest *request, CedarError *err);
 
+/*
+ * Read a JSON array of such requests.  *fault is the number, from 0, of the
+ * request at fault, CEDAR_NO_REQUEST when it is the array itself.
+ */
+#define CEDAR_NO_REQUEST UINT32_MAX
+extern CedarCode cedar_requests_from_json(CedarArena *arena,
+										  const char *text, size_t len,
+										  CedarRequest **requests, uint32_t *n,
+										  uint32_t *fault, CedarError *err);
+
 /* Read a context: a JSON object. */
 extern CedarCode cedar_context_from_json(CedarArena *arena,
 										 const char *text, size_t len,

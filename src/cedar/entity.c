@@ -796,18 +796,52 @@ cedar_request_open(CedarArena *arena, const CedarJson *j, CedarRequest *request,
 	return CEDAR_OK;
 }
 
-CedarCode
-cedar_request_from_json(CedarArena *arena, const char *text, size_t len,
-						CedarRequest *request, CedarError *err)
+static CedarCode
+read_request(CedarArena *arena, const CedarJson *j, CedarRequest *request, CedarError *err)
 {
 	const CedarJson *where[3];
 	const CedarJson *context;
-	CedarJson	j;
 
-	TRY(cedar_json_parse(arena, text, len, &j, err));
-	TRY(cedar_request_open(arena, &j, request, where, &context, err));
+	TRY(cedar_request_open(arena, j, request, where, &context, err));
 	if (context != NULL)
 		return read_context(arena, context, &request->context, err);
 	request->context = cedar_record_make(arena, NULL, 0, NULL);
 	return request->context == NULL ? cedar_nomem(err) : CEDAR_OK;
+}
+
+CedarCode
+cedar_request_from_json(CedarArena *arena, const char *text, size_t len,
+						CedarRequest *request, CedarError *err)
+{
+	CedarJson	j;
+
+	TRY(cedar_json_parse(arena, text, len, &j, err));
+	return read_request(arena, &j, request, err);
+}
+
+CedarCode
+cedar_requests_from_json(CedarArena *arena, const char *text, size_t len,
+						 CedarRequest **requests, uint32_t *n, uint32_t *fault,
+						 CedarError *err)
+{
+	CedarJson	j;
+
+	*fault = CEDAR_NO_REQUEST;
+	TRY(cedar_json_parse(arena, text, len, &j, err));
+	if (j.type != CEDAR_JSON_ARRAY)
+	{
+		cedar_fail_at(err, CEDAR_ERR_REQUEST, j.offset, j.length, "requests must be an array");
+		return cedar_hint(err, "Write [{\"principal\": …, \"action\": …, \"resource\": …}, …].");
+	}
+	*requests = cedar_arena_alloc(arena, j.n * sizeof(CedarRequest));
+	if (*requests == NULL)
+		return cedar_nomem(err);
+	*n = j.n;
+	for (uint32_t i = 0; i < j.n; i++)
+	{
+		*fault = i;
+		TRY(read_request(arena, &j.u.elems[i], &(*requests)[i], err));
+	}
+	*fault = CEDAR_NO_REQUEST;
+	return CEDAR_OK;
 }

@@ -391,6 +391,21 @@ do_request(Fixture *f, CedarArena *arena, bool *right, CedarError *err)
 }
 
 static CedarCode
+do_requests(Fixture *f, CedarArena *arena, bool *right, CedarError *err)
+{
+	static char text[3 * sizeof(request_text)];
+	CedarRequest *r;
+	uint32_t	n;
+	uint32_t	fault;
+	int			len = snprintf(text, sizeof(text), "[%s, %s]", request_text, request_text);
+	CedarCode	code = cedar_requests_from_json(arena, text, (size_t) len, &r, &n, &fault, err);
+
+	*right = code == CEDAR_OK && n == 2 && fault == CEDAR_NO_REQUEST &&
+		cedar_uid_equal(r[1].resource, f->request.resource) && r[1].context->n == f->request.context->n;
+	return code;
+}
+
+static CedarCode
 do_context(Fixture *f, CedarArena *arena, bool *right, CedarError *err)
 {
 	const CedarRecord *context = NULL;
@@ -577,6 +592,7 @@ static const struct
 	{"cedar_entity_build", do_entity_build, false},
 	{"cedar_entity_merge", do_entity_merge, false},
 	{"cedar_request_from_json", do_request, false},
+	{"cedar_requests_from_json", do_requests, false},
 	{"cedar_context_from_json", do_context, false},
 	{"cedar_authorize", do_authorize, false},
 	{"cedar_authorize, entities in the arena", do_authorize_source, false},

@@ -903,6 +903,43 @@ test_entity_merge(void)
 	bench_close(&b);
 }
 
+static void
+test_requests(void)
+{
+	static const struct
+	{
+		const char *text;
+		CedarCode	code;
+		uint32_t	fault;
+	}			bad[] = {
+		{"{}", CEDAR_ERR_REQUEST, CEDAR_NO_REQUEST},
+		{"[", CEDAR_ERR_JSON, CEDAR_NO_REQUEST},
+		{"[{}]", CEDAR_ERR_REQUEST, 0},
+		{"[" REQUEST ", " REQUEST ", 1]", CEDAR_ERR_REQUEST, 2},
+		{"[" REQUEST ", {\"principal\":\"U\",\"action\":\"A::\\\"b\\\"\",\"resource\":\"A::\\\"b\\\"\"}]", CEDAR_ERR_REQUEST, 1},
+	};
+	Bench		b;
+	CedarRequest *r;
+	uint32_t	n = 7;
+	uint32_t	fault;
+
+	bench_open(&b);
+	CHECK(cedar_requests_from_json(b.arena, LIT("[]"), &r, &n, &fault, &b.err) == CEDAR_OK && n == 0);
+	CHECK(cedar_requests_from_json(b.arena, LIT("[" REQUEST ", {\"principal\":\"U::\\\"b\\\"\",\"action\":\"A::\\\"b\\\"\",\"resource\":\"A::\\\"c\\\"\"}]"),
+								   &r, &n, &fault, &b.err) == CEDAR_OK && n == 2);
+	if (n == 2)
+		CHECK(r[0].principal->id_len == 1 && r[0].principal->bytes[1] == 'a' && r[1].principal->bytes[1] == 'b' &&
+			  r[0].context->n == 0 && r[1].context->n == 0);
+	for (size_t i = 0; i < LENGTH(bad); i++)
+	{
+		CedarCode	code = cedar_requests_from_json(b.arena, bad[i].text, strlen(bad[i].text), &r, &n, &fault, &b.err);
+
+		CHECKF(code == bad[i].code && fault == bad[i].fault && b.err.has_position, "%s: %s, %u", bad[i].text,
+			   code_name(code), (unsigned) fault);
+	}
+	bench_close(&b);
+}
+
 /* -------------------------------------------------------------- response */
 
 /*
@@ -966,6 +1003,7 @@ main(void)
 	test_encoding();
 	test_entity_build();
 	test_entity_merge();
+	test_requests();
 	test_response();
 	return checks_end();
 }
