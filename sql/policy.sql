@@ -29,6 +29,20 @@ COMMENT ON COLUMN authz.policy_versions.populated IS
 	'Whether the set holds policies in this version: tells a restore that its policies are still to come';
 SELECT pg_extension_config_dump('authz.policy_versions', '');
 
+CREATE TABLE authz.policy_changes (
+	policy_set text COLLATE "C" NOT NULL,
+	version bigint NOT NULL,
+	former xid NOT NULL,
+	policy_ids text[] NOT NULL
+);
+CREATE INDEX policy_changes_key ON authz.policy_changes (policy_set, version);
+COMMENT ON TABLE authz.policy_changes IS
+	'What the last versions of a policy set changed: who has compiled one of them compiles the rest; written by triggers, the rows of others are dropped';
+COMMENT ON COLUMN authz.policy_changes.policy_set IS 'As in authz.policies';
+COMMENT ON COLUMN authz.policy_changes.version IS 'The version that the change made; none for a change of too many policies, or of all';
+COMMENT ON COLUMN authz.policy_changes.former IS 'The transaction that made the version before';
+COMMENT ON COLUMN authz.policy_changes.policy_ids IS 'The policies that were written or deleted';
+
 CREATE TABLE authz.policy_proxy ();
 COMMENT ON TABLE authz.policy_proxy IS
 	'Always empty: writers of policies lock it, and cached plans that depend on policies are invalidated through it';
@@ -43,6 +57,9 @@ CREATE FUNCTION authz.policies_after_statement() RETURNS trigger
 LANGUAGE c AS 'MODULE_PATHNAME', 'authz_policies_after_statement';
 CREATE FUNCTION authz.policy_versions_before_row() RETURNS trigger
 LANGUAGE c AS 'MODULE_PATHNAME', 'authz_policy_versions_before_row';
+CREATE FUNCTION authz.policy_changes_before_row() RETURNS trigger
+LANGUAGE c AS 'MODULE_PATHNAME', 'authz_policy_changes_before_row';
+COMMENT ON FUNCTION authz.policy_changes_before_row() IS 'Trigger: nobody else writes there';
 COMMENT ON FUNCTION authz.policies_before_statement() IS 'Trigger: writers of policies queue up';
 COMMENT ON FUNCTION authz.policies_before_row() IS 'Trigger: refuses a policy that does not parse';
 COMMENT ON FUNCTION authz.policies_after_row() IS 'Trigger: notes which sets have changed';
@@ -59,11 +76,14 @@ CREATE TRIGGER after_statement AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON a
 	FOR EACH STATEMENT EXECUTE FUNCTION authz.policies_after_statement();
 CREATE TRIGGER before_row BEFORE INSERT OR UPDATE ON authz.policy_versions
 	FOR EACH ROW EXECUTE FUNCTION authz.policy_versions_before_row();
+CREATE TRIGGER before_row BEFORE INSERT OR UPDATE ON authz.policy_changes
+	FOR EACH ROW EXECUTE FUNCTION authz.policy_changes_before_row();
 ALTER TABLE authz.policies ENABLE ALWAYS TRIGGER before_statement;
 ALTER TABLE authz.policies ENABLE ALWAYS TRIGGER before_row;
 ALTER TABLE authz.policies ENABLE ALWAYS TRIGGER after_row;
 ALTER TABLE authz.policies ENABLE ALWAYS TRIGGER after_statement;
 ALTER TABLE authz.policy_versions ENABLE ALWAYS TRIGGER before_row;
+ALTER TABLE authz.policy_changes ENABLE ALWAYS TRIGGER before_row;
 
 CREATE FUNCTION authz.policy_version(policy_set text DEFAULT NULL) RETURNS bigint
 LANGUAGE c VOLATILE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'authz_policy_version';
@@ -77,5 +97,6 @@ COMMENT ON FUNCTION authz.policy_touch(text) IS
 
 REVOKE ALL ON FUNCTION authz.policies_before_statement(), authz.policies_before_row(),
 	authz.policies_after_row(), authz.policies_after_statement(),
-	authz.policy_versions_before_row(), authz.policy_version(text),
+	authz.policy_versions_before_row(), authz.policy_changes_before_row(),
+	authz.policy_version(text),
 	authz.policy_touch(text) FROM PUBLIC;

@@ -25,6 +25,15 @@
  * number as it is.  The row is written all the same, so that its xmin tells
  * the two apart.
  *
+ * Changes.  authz.policy_changes says which policies a version changed, so
+ * that who has compiled one version compiles only what is new in the next
+ * (policy_cache.c).  A row is written with the version row and so has its raw
+ * xmin; it names the raw xmin of the version before, which makes the rows a
+ * chain: where a link is missing (many policies at once, TRUNCATE, a version
+ * that was touched, restored or replicated), all of the set is compiled.  No
+ * SQL statement, restore or apply worker can add a row, and rows of versions
+ * that are long past are deleted on the way.
+ *
  * Invalidation.  Each advance raises a relcache invalidation of the proxy
  * relation, in WAL with the commit.  Nothing here waits for it: the version
  * row alone decides.  It is there for plans that had a policy planned into
@@ -43,12 +52,15 @@
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/indexing.h"
+#include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "fmgr.h"
 #include "storage/lmgr.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/inval.h"
+#include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
@@ -58,6 +70,10 @@
 #include "policy_store.h"
 #include "relation.h"
 
+#define CHANGED_MAX		1000	/* ids in one row of policy_changes */
+#define CHANGES_KEPT	4096	/* versions; the last ones */
+#define CHANGES_PRUNED	64		/* at each of so many versions */
+
 char	   *authz_policy_set = NULL;
 
 PG_FUNCTION_INFO_V1(authz_policies_before_statement);
@@ -65,6 +81,7 @@ PG_FUNCTION_INFO_V1(authz_policies_before_row);
 PG_FUNCTION_INFO_V1(authz_policies_after_row);
 PG_FUNCTION_INFO_V1(authz_policies_after_statement);
 PG_FUNCTION_INFO_V1(authz_policy_versions_before_row);
+PG_FUNCTION_INFO_V1(authz_policy_changes_before_row);
 PG_FUNCTION_INFO_V1(authz_policy_version);
 PG_FUNCTION_INFO_V1(authz_policy_touch);
 
@@ -186,12 +203,56 @@ typedef enum VersionWrite
 	VERSION_AT_LEAST			/* raise a row that is there */
 } VersionWrite;
 
+/* Which policies a new version changed; under the proxy lock. */
+static void
+changes_write(const char *set, int64 version, TransactionId former, List *ids)
+{
+	AuthzRelations rels = *authz_relations();
+	Relation	changes = table_open(rels.policy_changes, RowExclusiveLock);
+	Datum		values[Natts_policy_changes];
+	bool		nulls[Natts_policy_changes] = {0};
+	Datum	   *elems = palloc(list_length(ids) * sizeof(Datum));
+	HeapTuple	tuple;
+	ListCell   *lc;
+	int			n = 0;
+
+	foreach(lc, ids)
+		elems[n++] = CStringGetTextDatum(lfirst(lc));
+	values[Anum_policy_changes_policy_set - 1] = CStringGetTextDatum(set);
+	values[Anum_policy_changes_version - 1] = Int64GetDatum(version);
+	values[Anum_policy_changes_former - 1] = TransactionIdGetDatum(former);
+	values[Anum_policy_changes_policy_ids - 1] =
+		PointerGetDatum(construct_array(elems, n, TEXTOID, -1, false, TYPALIGN_INT));
+	tuple = heap_form_tuple(RelationGetDescr(changes), values, nulls);
+	CatalogTupleInsert(changes, tuple);
+	heap_freetuple(tuple);
+
+	if (version % CHANGES_PRUNED == 0)
+	{
+		Snapshot	snapshot = RegisterSnapshot(GetCatalogSnapshot(rels.policy_changes));
+		SysScanDesc scan;
+		ScanKeyData key[2];
+
+		ScanKeyInit(&key[0], Anum_policy_changes_policy_set, BTEqualStrategyNumber,
+					F_TEXTEQ, CStringGetTextDatum(set));
+		ScanKeyInit(&key[1], Anum_policy_changes_version, BTLessEqualStrategyNumber,
+					F_INT8LE, Int64GetDatum(version - CHANGES_KEPT));
+		scan = systable_beginscan(changes, rels.policy_changes_key, true, snapshot, 2, key);
+		while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+			CatalogTupleDelete(changes, &tuple->t_self);
+		systable_endscan(scan);
+		UnregisterSnapshot(snapshot);
+	}
+	table_close(changes, NoLock);
+}
+
 /*
  * Write a set's version row.  Under the proxy lock, so nobody else is at it.
- * False when there is none, and VERSION_AT_LEAST does not make one.
+ * ids are the policies that changed, NIL when that is not known.  False when
+ * there is none, and VERSION_AT_LEAST does not make one.
  */
 static bool
-version_row_write(const char *set, VersionWrite how, int64 at_least)
+version_row_write(const char *set, VersionWrite how, int64 at_least, List *ids)
 {
 	AuthzRelations rels = *authz_relations();
 	Relation	versions;
@@ -227,6 +288,9 @@ version_row_write(const char *set, VersionWrite how, int64 at_least)
 			version++;
 		values[Anum_policy_versions_version - 1] = Int64GetDatum(version);
 		replace[Anum_policy_versions_version - 1] = true;
+		if (how != VERSION_AT_LEAST && ids != NIL && list_length(ids) <= CHANGED_MAX &&
+			version > version_row_number(versions, tuple))
+			changes_write(set, version, HeapTupleHeaderGetRawXmin(tuple->t_data), ids);
 		changed = heap_modify_tuple(tuple, RelationGetDescr(versions),
 									values, nulls, replace);
 		CatalogTupleUpdate(versions, &changed->t_self, changed);
@@ -252,9 +316,9 @@ version_row_write(const char *set, VersionWrite how, int64 at_least)
 }
 
 static void
-version_advance(const char *set)
+version_advance(const char *set, List *ids)
 {
-	version_row_write(set, VERSION_NEXT, 0);
+	version_row_write(set, VERSION_NEXT, 0, ids);
 }
 
 /* TRUNCATE does not say which sets it touched: all that there are. */
@@ -278,7 +342,7 @@ version_advance_all(void)
 	table_close(versions, NoLock);
 
 	foreach(lc, sets)
-		version_advance(lfirst(lc));
+		version_advance(lfirst(lc), NIL);
 }
 
 /* --------------------------------------------------------------- triggers */
@@ -350,12 +414,26 @@ static void
 policy_row_changed(AuthzWrite *write, HeapTuple tuple, TupleDesc desc)
 {
 	char	   *set = authz_policy_column(tuple, desc, Anum_policies_policy_set);
+	char	   *id = authz_policy_column(tuple, desc, Anum_policies_policy_id);
 	bool		found;
 
 	if (write != NULL)
-		authz_write_set(write, set, &found)->changed = true;
+	{
+		AuthzWriteSet *written = authz_write_set(write, set, &found);
+
+		written->changed = true;
+		/* One more than is written down: too many.  An update comes twice. */
+		if (list_length(written->ids) <= CHANGED_MAX &&
+			(written->ids == NIL || strcmp(llast(written->ids), id) != 0))
+		{
+			MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
+
+			written->ids = lappend(written->ids, pstrdup(id));
+			MemoryContextSwitchTo(old);
+		}
+	}
 	else
-		version_advance(set);
+		version_advance(set, list_make1(id));
 	pfree(set);
 }
 
@@ -398,7 +476,8 @@ authz_policies_after_statement(PG_FUNCTION_ARGS)
 
 			if (set->changed)
 				version_row_write(set->name,
-								  set->was_empty ? VERSION_FILLS : VERSION_NEXT, 0);
+								  set->was_empty ? VERSION_FILLS : VERSION_NEXT, 0,
+								  set->ids);
 		}
 	}
 	if (write != NULL)
@@ -443,7 +522,7 @@ authz_policy_versions_before_row(PG_FUNCTION_ARGS)
 	{
 		char	   *set = authz_policy_column(tuple, desc, Anum_policy_versions_policy_set);
 
-		if (version_row_write(set, VERSION_AT_LEAST, version))
+		if (version_row_write(set, VERSION_AT_LEAST, version, NIL))
 			return PointerGetDatum(NULL);
 	}
 	else
@@ -463,6 +542,15 @@ authz_policy_versions_before_row(PG_FUNCTION_ARGS)
 		}
 	}
 	return PointerGetDatum(tuple);
+}
+
+/* BEFORE ROW on the changes: none of them but those that changes_write makes. */
+Datum
+authz_policy_changes_before_row(PG_FUNCTION_ARGS)
+{
+	authz_check_trigger(fcinfo, authz_relations()->policy_changes,
+						"policy_changes_before_row");
+	return PointerGetDatum(NULL);
 }
 
 /* -------------------------------------------------------------- functions */
@@ -497,6 +585,6 @@ authz_policy_touch(PG_FUNCTION_ARGS)
 	const char *set = PG_ARGISNULL(0) ? authz_policy_set :
 		text_to_cstring(PG_GETARG_TEXT_PP(0));
 
-	version_advance(set);
+	version_advance(set, NIL);
 	PG_RETURN_INT64(authz_policy_version_now(set));
 }

@@ -35,6 +35,8 @@ relation_invalidated(Datum arg, Oid relid)
 		relid == relations.policies_pkey ||
 		relid == relations.policy_versions ||
 		relid == relations.policy_versions_pkey ||
+		relid == relations.policy_changes ||
+		relid == relations.policy_changes_key ||
 		relid == relations.entities ||
 		relid == relations.entities_pkey ||
 		relid == relations.gateway_roles ||
@@ -81,6 +83,8 @@ authz_relations(void)
 	found.policies_pkey = relation_find(schema, "policies_pkey");
 	found.policy_versions = relation_find(schema, "policy_versions");
 	found.policy_versions_pkey = relation_find(schema, "policy_versions_pkey");
+	found.policy_changes = relation_find(schema, "policy_changes");
+	found.policy_changes_key = relation_find(schema, "policy_changes_key");
 	found.policy_proxy = relation_find(schema, "policy_proxy");
 	found.entities = relation_find(schema, "entities");
 	found.entities_pkey = relation_find(schema, "entities_pkey");

@@ -16,6 +16,8 @@ typedef struct AuthzRelations
 	Oid			policies_pkey;
 	Oid			policy_versions;
 	Oid			policy_versions_pkey;
+	Oid			policy_changes;
+	Oid			policy_changes_key;
 	Oid			policy_proxy;
 	Oid			entities;
 	Oid			entities_pkey;
@@ -33,6 +35,12 @@ typedef struct AuthzRelations
 #define Anum_policy_versions_version	2
 #define Anum_policy_versions_populated	3
 #define Natts_policy_versions			3
+
+#define Anum_policy_changes_policy_set	1
+#define Anum_policy_changes_version		2
+#define Anum_policy_changes_former		3
+#define Anum_policy_changes_policy_ids	4
+#define Natts_policy_changes			4
 
 #define Anum_entities_uid		1
 #define Anum_entities_attrs		2

@@ -384,7 +384,11 @@ authz_write_set(AuthzWrite *write, const char *name, bool *found)
 void
 authz_write_end(AuthzWrite *write)
 {
+	ListCell   *lc;
+
 	slist_delete(&writes, &write->node);
+	foreach(lc, write->sets)
+		list_free_deep(((AuthzWriteSet *) lfirst(lc))->ids);
 	list_free_deep(write->sets);
 	pfree(write);
 }

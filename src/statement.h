@@ -73,6 +73,7 @@ typedef struct AuthzWriteSet
 {
 	bool		changed;		/* a row of it was written */
 	bool		was_empty;		/* it is known to have had none before */
+	List	   *ids;			/* char *: of the policies written, some twice */
 	char		name[FLEXIBLE_ARRAY_MEMBER];
 } AuthzWriteSet;
 
