@@ -21,8 +21,8 @@ cedar_policy_is_linked(const CedarPolicy *policy)
 		(!scope[CEDAR_VAR_RESOURCE].slot || policy->resource != NULL);
 }
 
-static CedarCode
-scope_matches(CedarEval *e, const CedarPolicy *policy, CedarVar side, bool *matches)
+CedarCode
+cedar_scope_matches(CedarEval *e, const CedarPolicy *policy, CedarVar side, bool *matches)
 {
 	const CedarScope *s = &policy->piece->scope[side];
 	const CedarUid *uid = e->asked[side].uid;
@@ -69,7 +69,7 @@ policy_applies(CedarEval *e, const CedarPolicy *policy, bool *satisfied)
 	{
 		if (piece->scope[order[i]].op == CEDAR_SCOPE_ANY)
 			continue;
-		TRY(scope_matches(e, policy, order[i], satisfied));
+		TRY(cedar_scope_matches(e, policy, order[i], satisfied));
 		if (!*satisfied)
 			return CEDAR_OK;
 	}

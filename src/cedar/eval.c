@@ -475,13 +475,13 @@ get_attr(CedarEval *e, const CedarValue *v, const CedarStr *name, CedarValue *ou
 	return CEDAR_OK;
 }
 
+/* `has` of the names, one after the other, from this value on. */
 static CedarCode
-eval_has(CedarEval *e, const CedarNode *n, CedarValue *out)
+has_attrs(CedarEval *e, const CedarNode *n, const CedarValue *of, CedarValue *out)
 {
 	const uint32_t *names = cedar_eval_list(e, n->b);
-	CedarValue	v;
+	CedarValue	v = *of;
 
-	TRY(eval(e, n->a, &v));
 	for (uint32_t i = 0; i < n->c; i++)
 	{
 		const CedarSlot *slot;
@@ -537,20 +537,14 @@ like(const CedarStr *text, const CedarStr *pattern)
 	return (size_t) (t_end - t) >= n && memcmp(t_end - n, p, n) == 0;
 }
 
+/* Make the set of these values, which are reordered. */
 static CedarCode
-eval_set(CedarEval *e, const CedarNode *n, CedarValue *out)
+make_set(CedarEval *e, const CedarNode *n, CedarValue *values, CedarValue *out)
 {
-	const uint32_t *list = cedar_eval_list(e, n->a);
-	CedarValue *values = cedar_arena_alloc(e->arena, n->b * sizeof(CedarValue));
 	const CedarSet *set;
 
-	if (values == NULL)
-		return cedar_nomem(e->err);
 	for (uint32_t i = 0; i < n->b; i++)
-	{
-		TRY(eval(e, list[i], &values[i]));
 		need_hash(&values[i]);
-	}
 	set = cedar_set_make(e->arena, values, n->b);
 	if (set == NULL)
 		return cedar_nomem(e->err);
@@ -558,10 +552,10 @@ eval_set(CedarEval *e, const CedarNode *n, CedarValue *out)
 	return CEDAR_OK;
 }
 
+/* Make a record of the values in the order of its keys. */
 static CedarCode
-eval_record(CedarEval *e, const CedarNode *n, CedarValue *out)
+make_record(CedarEval *e, const CedarNode *n, CedarValue *values, CedarValue *out)
 {
-	const uint32_t *list = cedar_eval_list(e, n->a);
 	const uint32_t *keys = cedar_eval_list(e, n->c);
 	CedarPair  *pairs = cedar_arena_alloc(e->arena, n->b * sizeof(CedarPair));
 	const CedarStr *duplicate;
@@ -571,9 +565,8 @@ eval_record(CedarEval *e, const CedarNode *n, CedarValue *out)
 		return cedar_nomem(e->err);
 	for (uint32_t i = 0; i < n->b; i++)
 	{
-		pairs[i].key = cedar_eval_str(e, keys[i]);
-		TRY(eval(e, list[i], &pairs[i].value));
-		need_hash(&pairs[i].value);
+		need_hash(&values[i]);
+		pairs[i] = (CedarPair) {cedar_eval_str(e, keys[i]), values[i]};
 	}
 	rec = cedar_record_make(e->arena, pairs, n->b, &duplicate);
 	if (rec == NULL)
@@ -584,25 +577,39 @@ eval_record(CedarEval *e, const CedarNode *n, CedarValue *out)
 }
 
 static CedarCode
-eval_call(CedarEval *e, const CedarNode *n, CedarValue *out)
+call(CedarEval *e, const CedarNode *n, const CedarValue *args, CedarValue *out)
+{
+	for (uint32_t i = 0; i < n->b; i++)
+		if (args[i].kind == CEDAR_STRING)
+			TRY(spend_bytes(e, args[i].u.str->len));
+	return cedar_fn_call(e->arena, (CedarFn) n->n, args, n->b, out, e->err);
+}
+
+/* A set, a record or a call: all of its operands, then itself. */
+static CedarCode
+eval_listed(CedarEval *e, const CedarNode *n, CedarValue *out)
 {
 	const uint32_t *list = cedar_eval_list(e, n->a);
 	CedarValue	few[2];
-	CedarValue *args = few;
+	CedarValue *values = few;
 
 	if (n->b > 2)
 	{
-		args = cedar_arena_alloc(e->arena, n->b * sizeof(CedarValue));
-		if (args == NULL)
+		values = cedar_arena_alloc(e->arena, n->b * sizeof(CedarValue));
+		if (values == NULL)
 			return cedar_nomem(e->err);
 	}
 	for (uint32_t i = 0; i < n->b; i++)
+		TRY(eval(e, list[i], &values[i]));
+	switch ((CedarOp) n->op)
 	{
-		TRY(eval(e, list[i], &args[i]));
-		if (args[i].kind == CEDAR_STRING)
-			TRY(spend_bytes(e, args[i].u.str->len));
+		case CEDAR_OP_SET:
+			return make_set(e, n, values, out);
+		case CEDAR_OP_RECORD:
+			return make_record(e, n, values, out);
+		default:
+			return call(e, n, values, out);
 	}
-	return cedar_fn_call(e->arena, (CedarFn) n->n, args, n->b, out, e->err);
 }
 
 /* A chain of `&&` or `||`, of one operand or more: `stop` is the value that ends it. */
@@ -632,45 +639,106 @@ not_in(CedarEval *e, const CedarValue *left, const CedarValue *right)
 	return CEDAR_EVAL_TYPE;
 }
 
-static CedarCode
-eval_binary(CedarEval *e, const CedarNode *n, CedarValue *out)
+/* A binary operator that needs both operands, on their values. */
+static inline CedarCode
+apply_binary(CedarEval *e, CedarOp op, CedarValue *a, CedarValue *b, CedarValue *out)
 {
-	CedarValue	a,
-				b;
-
-	TRY(eval(e, n->a, &a));
-	TRY(eval(e, n->b, &b));
-	switch ((CedarOp) n->op)
+	switch (op)
 	{
 		case CEDAR_OP_EQ:
 		case CEDAR_OP_NE:
-			need_hash(&a);
-			need_hash(&b);
-			if (a.kind == b.kind && a.hash == b.hash)
-				TRY(spend_comparison(e, &a));
-			set_bool(out, cedar_value_equal(&a, &b) == (n->op == CEDAR_OP_EQ));
+			need_hash(a);
+			need_hash(b);
+			if (a->kind == b->kind && a->hash == b->hash)
+				TRY(spend_comparison(e, a));
+			set_bool(out, cedar_value_equal(a, b) == (op == CEDAR_OP_EQ));
 			return CEDAR_OK;
 		case CEDAR_OP_LT:
 		case CEDAR_OP_LE:
 		case CEDAR_OP_GT:
 		case CEDAR_OP_GE:
-			return eval_compare(e, (CedarOp) n->op, &a, &b, out);
+			return eval_compare(e, op, a, b, out);
 		case CEDAR_OP_ADD:
 		case CEDAR_OP_SUB:
 		case CEDAR_OP_MUL:
-			return eval_arithmetic(e, (CedarOp) n->op, &a, &b, out);
+			return eval_arithmetic(e, op, a, b, out);
+		case CEDAR_OP_IN:
+			if (CEDAR_UNLIKELY(a->kind != CEDAR_ENTITY))
+				return not_in(e, a, b);
+			return eval_in(e, a->u.uid, b, out);
 		case CEDAR_OP_CONTAINS:
-			if (a.kind != CEDAR_SET)
-				return type_error(e, "a set", &a);
-			need_hash(&b);
-			TRY(spend_comparison(e, &b));
-			set_bool(out, cedar_set_contains(a.u.set, &b));
+			if (a->kind != CEDAR_SET)
+				return type_error(e, "a set", a);
+			need_hash(b);
+			TRY(spend_comparison(e, b));
+			set_bool(out, cedar_set_contains(a->u.set, b));
 			return CEDAR_OK;
 		case CEDAR_OP_CONTAINS_ALL:
 		case CEDAR_OP_CONTAINS_ANY:
-			return eval_sets(e, (CedarOp) n->op, &a, &b, out);
+			return eval_sets(e, op, a, b, out);
 		default:
-			return eval_tag(e, (CedarOp) n->op, &a, &b, out);
+			return eval_tag(e, op, a, b, out);
+	}
+}
+
+/* An operator of one operand, on its value. */
+static inline CedarCode
+apply_unary(CedarEval *e, const CedarNode *n, const CedarValue *v, CedarValue *out)
+{
+	switch ((CedarOp) n->op)
+	{
+		case CEDAR_OP_NOT:
+			if (v->kind != CEDAR_BOOL)
+				return type_error(e, "bool", v);
+			set_bool(out, !v->u.i);
+			return CEDAR_OK;
+		case CEDAR_OP_NEG:
+			if (v->kind != CEDAR_LONG)
+				return type_error(e, "long", v);
+			if (v->u.i == INT64_MIN)
+				return cedar_fail(e->err, CEDAR_EVAL_OVERFLOW,
+								  "integer overflow: negation of %lld", (long long) v->u.i);
+			set_long(out, -v->u.i);
+			return CEDAR_OK;
+		case CEDAR_OP_IS_EMPTY:
+			if (v->kind != CEDAR_SET)
+				return type_error(e, "a set", v);
+			set_bool(out, v->u.set->n == 0);
+			return CEDAR_OK;
+		case CEDAR_OP_GET_ATTR:
+			return get_attr(e, v, cedar_eval_str(e, n->b), out);
+		case CEDAR_OP_HAS_ATTR:
+			return has_attrs(e, n, v, out);
+		default:				/* CEDAR_OP_LIKE */
+			if (v->kind != CEDAR_STRING)
+				return type_error(e, "a string", v);
+			TRY(spend_bytes(e, (uint64_t) v->u.str->len + cedar_eval_str(e, n->b)->len));
+			set_bool(out, like(v->u.str, cedar_eval_str(e, n->b)));
+			return CEDAR_OK;
+	}
+}
+
+CedarCode
+cedar_eval_apply(CedarEval *e, const CedarNode *n, CedarValue *args, CedarValue *out)
+{
+	TRY(spend(e, 1));
+	switch ((CedarOp) n->op)
+	{
+		case CEDAR_OP_NOT:
+		case CEDAR_OP_NEG:
+		case CEDAR_OP_IS_EMPTY:
+		case CEDAR_OP_GET_ATTR:
+		case CEDAR_OP_HAS_ATTR:
+		case CEDAR_OP_LIKE:
+			return apply_unary(e, n, &args[0], out);
+		case CEDAR_OP_SET:
+			return make_set(e, n, args, out);
+		case CEDAR_OP_RECORD:
+			return make_record(e, n, args, out);
+		case CEDAR_OP_CALL:
+			return call(e, n, args, out);
+		default:
+			return apply_binary(e, (CedarOp) n->op, &args[0], &args[1], out);
 	}
 }
 
@@ -693,44 +761,13 @@ eval_node(CedarEval *e, const CedarNode *n, CedarValue *out)
 		case CEDAR_OP_OR:
 			return eval_chain(e, n, true, out);
 		case CEDAR_OP_NOT:
-			TRY(eval(e, n->a, &v));
-			if (v.kind != CEDAR_BOOL)
-				return type_error(e, "bool", &v);
-			set_bool(out, !v.u.i);
-			return CEDAR_OK;
 		case CEDAR_OP_NEG:
-			TRY(eval(e, n->a, &v));
-			if (v.kind != CEDAR_LONG)
-				return type_error(e, "long", &v);
-			if (v.u.i == INT64_MIN)
-				return cedar_fail(e->err, CEDAR_EVAL_OVERFLOW,
-								  "integer overflow: negation of %lld", (long long) v.u.i);
-			set_long(out, -v.u.i);
-			return CEDAR_OK;
 		case CEDAR_OP_IS_EMPTY:
-			TRY(eval(e, n->a, &v));
-			if (v.kind != CEDAR_SET)
-				return type_error(e, "a set", &v);
-			set_bool(out, v.u.set->n == 0);
-			return CEDAR_OK;
 		case CEDAR_OP_GET_ATTR:
-			TRY(eval(e, n->a, &v));
-			return get_attr(e, &v, cedar_eval_str(e, n->b), out);
-		case CEDAR_OP_IN:
-			TRY(eval(e, n->a, &v));
-			TRY(eval(e, n->b, &right));
-			if (CEDAR_UNLIKELY(v.kind != CEDAR_ENTITY))
-				return not_in(e, &v, &right);
-			return eval_in(e, v.u.uid, &right, out);
 		case CEDAR_OP_HAS_ATTR:
-			return eval_has(e, n, out);
 		case CEDAR_OP_LIKE:
 			TRY(eval(e, n->a, &v));
-			if (v.kind != CEDAR_STRING)
-				return type_error(e, "a string", &v);
-			TRY(spend_bytes(e, (uint64_t) v.u.str->len + cedar_eval_str(e, n->b)->len));
-			set_bool(out, like(v.u.str, cedar_eval_str(e, n->b)));
-			return CEDAR_OK;
+			return apply_unary(e, n, &v, out);
 		case CEDAR_OP_IS:
 			TRY(eval(e, n->a, &v));
 			if (v.kind != CEDAR_ENTITY)
@@ -744,15 +781,15 @@ eval_node(CedarEval *e, const CedarNode *n, CedarValue *out)
 			set_bool(out, ok);
 			return CEDAR_OK;
 		case CEDAR_OP_SET:
-			return eval_set(e, n, out);
 		case CEDAR_OP_RECORD:
-			return eval_record(e, n, out);
 		case CEDAR_OP_CALL:
-			return eval_call(e, n, out);
+			return eval_listed(e, n, out);
 		case CEDAR_OP_SLOT:
 			return cedar_fail(e->err, CEDAR_EVAL_UNLINKED, "template slot without a value");
 		default:
-			return eval_binary(e, n, out);
+			TRY(eval(e, n->a, &v));
+			TRY(eval(e, n->b, &right));
+			return apply_binary(e, (CedarOp) n->op, &v, &right, out);
 	}
 }
 

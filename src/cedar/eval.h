@@ -98,6 +98,17 @@ cedar_eval_in(CedarEval *e, CedarVar var, const CedarUid *other, bool *result)
 	return CEDAR_OK;
 }
 
+/*
+ * Apply an operator that evaluates all of its operands (not `if`, `&&`, `||`,
+ * `is`) to their values, which may be reordered.
+ */
+extern CedarCode cedar_eval_apply(CedarEval *e, const CedarNode *n,
+								  CedarValue *args, CedarValue *out);
+
+/* Does principal, action or resource match the scope?  Cannot fail by itself. */
+extern CedarCode cedar_scope_matches(CedarEval *e, const CedarPolicy *policy,
+									 CedarVar side, bool *matches);
+
 /* Evaluate the condition of the policy at hand, which has one. */
 extern CedarCode cedar_eval_condition(CedarEval *e, const CedarPiece *piece,
 									  bool *result);

@@ -17,7 +17,7 @@
 #include <string.h>
 
 #include "harness.h"
-#include "internal.h"
+#include "partial.h"
 #include "spec_eval.h"
 
 #define LENGTH(a) (sizeof(a) / sizeof((a)[0]))
@@ -482,6 +482,28 @@ do_authorize_plain(Fixture *f, CedarArena *arena, bool *right, CedarError *err)
 	return code;
 }
 
+/* The residuals without a resource, compiled and asked with it. */
+static CedarCode
+do_partial(Fixture *f, CedarArena *arena, bool *right, CedarError *err)
+{
+	CedarUnknown unknown = {.is = {false, false, true},.context = true};
+	CedarPartial partial;
+	CedarDecision d;
+	CedarPolicy *left = calloc(f->n, sizeof(CedarPolicy));
+	size_t		size;
+	CedarCode	code;
+
+	code = cedar_partial_authorize(arena, f->policies, f->n, &f->source, &f->request, &unknown,
+								   &partial, err);
+	for (uint32_t i = 0; code == CEDAR_OK && i < partial.n; i++)
+		code = cedar_residual_compile(arena, &partial.residuals[i], &left[i].piece, &size, err);
+	if (code == CEDAR_OK)
+		code = cedar_authorize(arena, left, partial.n, NULL, &f->source, &f->request, true, &d, err);
+	*right = code == CEDAR_OK && d.allow == f->spec.allow && d.n_reasons == f->spec.n_reasons;
+	free(left);
+	return code;
+}
+
 static CedarCode
 do_response(Fixture *f, CedarArena *arena, bool *right, CedarError *err)
 {
@@ -598,6 +620,7 @@ static const struct
 	{"cedar_authorize, entities in the arena", do_authorize_source, false},
 	{"cedar_authorize, index", do_authorize_index, false},
 	{"cedar_authorize, index, no reasons", do_authorize_plain, false},
+	{"cedar_partial_authorize and its residuals", do_partial, false},
 	{"cedar_decision_to_json", do_response, false},
 	{"cedar_errors_to_json", do_errors, false},
 	{"malformed input", do_bad, true},

@@ -16,6 +16,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "partial.h"
+
 /* ------------------------------------------------------------------ host */
 
 struct HostBlock
@@ -394,6 +396,122 @@ same_decision(const CedarDecision *a, const CedarDecision *b)
 	return true;
 }
 
+/*
+ * What is left of the policies when this is unknown must, once it is known,
+ * decide as the policies do.
+ */
+static void
+check_residuals(Run *run, const CedarPolicy *policies, uint32_t n,
+				const CedarEntitySource *source, const CedarRequest *request,
+				const CedarUnknown *unknown, const CedarDecision *d, const char *what)
+{
+	CedarRequest known = *request;
+	CedarPartial partial;
+	CedarDecision again;
+	CedarError	err;
+	CedarCode	code;
+	CedarPolicy *left;
+
+	if (unknown->is[0])
+		known.principal = NULL;
+	if (unknown->is[1])
+		known.action = NULL;
+	if (unknown->is[2])
+		known.resource = NULL;
+	code = cedar_partial_authorize(run->arena, policies, n, source, &known, unknown, &partial, &err);
+	if (code != CEDAR_OK)
+	{
+		if (code != CEDAR_ERR_LIMIT)
+			fault(run, "%s unknown: %s: %s", what, code_name(code), err.message);
+		return;
+	}
+	if (partial.decision != CEDAR_PARTIAL_OPEN && (partial.decision == CEDAR_PARTIAL_ALLOW) != d->allow)
+		fault(run, "%s unknown: decided otherwise", what);
+	left = cedar_arena_alloc(run->arena, sizeof(CedarPolicy) * (partial.n + 1));
+	memset(left, 0, sizeof(CedarPolicy) * (partial.n + 1));
+	for (uint32_t i = 0; i < partial.n; i++)
+	{
+		const CedarResidual *r = &partial.residuals[i];
+		size_t		size = 0;
+
+		if (r->policy >= n || (i > 0 && r->policy <= r[-1].policy) ||
+			r->forbid != cedar_piece_is_forbid(policies[r->policy].piece))
+		{
+			fault(run, "%s unknown: residual %u is of no policy", what, i);
+			return;
+		}
+		if (cedar_residual_compile(run->arena, r, &left[i].piece, &size, &err) != CEDAR_OK ||
+			cedar_piece_verify(run->arena, left[i].piece, size, &err) != CEDAR_OK)
+		{
+			fault(run, "%s unknown: residual of %s: %s", what, policies[r->policy].id, err.message);
+			return;
+		}
+	}
+	code = cedar_authorize(run->arena, left, partial.n, NULL, source, request, true, &again, &err);
+	if (code != CEDAR_OK)
+	{
+		fault(run, "%s unknown: residuals: %s", what, err.message);
+		return;
+	}
+	if (again.allow != d->allow || again.n_reasons != d->n_reasons || again.n_errors != d->n_errors)
+	{
+		fault(run, "%s unknown: residuals decide otherwise", what);
+		return;
+	}
+	for (uint32_t i = 0; i < d->n_reasons; i++)
+		if (partial.residuals[again.reasons[i]].policy != d->reasons[i])
+			fault(run, "%s unknown: another reason", what);
+	for (uint32_t i = 0; i < d->n_errors; i++)
+		if (partial.residuals[again.errors[i].policy].policy != d->errors[i].policy)
+			fault(run, "%s unknown: another policy fails", what);
+}
+
+static void
+check_partial(Run *run, const CedarPolicy *policies, uint32_t n,
+			  const CedarEntitySource *source, const CedarRequest *request,
+			  const CedarDecision *d)
+{
+	static const struct
+	{
+		const char *what;
+		bool		is[3];
+		bool		context;
+		bool		member;
+	}			parts[] = {
+		{"nothing", {false, false, false}, false, false},
+		{"principal", {true, false, false}, false, false},
+		{"action", {false, true, false}, false, false},
+		{"resource", {false, false, true}, false, false},
+		{"context", {false, false, false}, true, false},
+		{"a member of context", {false, false, false}, false, true},
+		{"principal and resource", {true, false, true}, false, false},
+		{"resource and context", {false, false, true}, true, false},
+		{"everything", {true, true, true}, true, false},
+	};
+	const CedarUid *uids[3] = {request->principal, request->action, request->resource};
+
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+		for (int typed = 0; typed <= 1; typed++)
+		{
+			CedarUnknown unknown = {.context = parts[i].context};
+			const CedarStr *member;
+
+			for (int k = 0; k < 3; k++)
+			{
+				unknown.is[k] = parts[i].is[k];
+				if (typed)
+					unknown.type[k] = cedar_str_make(run->arena, uids[k]->bytes, uids[k]->type_len);
+			}
+			if (parts[i].member && request->context->n > 0)
+			{
+				member = cedar_slot_str(&request->context->fields[0].key);
+				unknown.members = &member;
+				unknown.n_members = 1;
+			}
+			check_residuals(run, policies, n, source, request, &unknown, d, parts[i].what);
+		}
+}
+
 static void
 decide(Run *run, const CedarPolicy *policies, uint32_t n,
 	   CedarEntities *entities, const CedarRequest *request, size_t text_len)
@@ -461,6 +579,7 @@ decide(Run *run, const CedarPolicy *policies, uint32_t n,
 		fault(run, "reasons or errors that were not wanted");
 
 	check_indexed(run, policies, n, &source, request, &d);
+	check_partial(run, policies, n, &source, request, &d);
 
 	/* pieces that were moved mean the same */
 	{
