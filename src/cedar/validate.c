@@ -936,6 +936,7 @@ cedar_validate_link(CedarArena *arena, const CedarSchema *schema, const CedarAst
 		check_type_name(&v, name, policy->scope[k].offset, policy->scope[k].length);
 	}
 	TRY(check_application(&v, policy, principal, resource));
+	findings_sort(arena, v.findings.list, v.findings.n);
 	*findings = v.findings.list;
 	*n_findings = v.findings.n;
 	return CEDAR_OK;

@@ -140,12 +140,12 @@ exports.theirs = (oracle, test, levels) => {
 		if (levels.length > 0) {
 			const places = kinds.flatMap((kind, i) => (kind === null ? [] : [i]));
 			const texts = places.map((i) => `${test.policies[i]}\n`).join('');
-			out.levels = levels.map((level) => oracle.ask('validateWithLevel',
-				`{"schema":${schema},"policies":${JSON.stringify(texts)},"level":${level}}`));
-			if (out.levels.some((one) => one === null || one.type !== 'success')) {
+			const answers = oracle.ask('validateWithLevels',
+				`{"schema":${schema},"policies":${JSON.stringify(texts)},"levels":${JSON.stringify(levels)}}`);
+			if (!Array.isArray(answers)) {
 				return null;
 			}
-			out.levels = out.levels.map((one) => findingsOf(one)
+			out.levels = answers.map((one) => findingsOf(one)
 				.map(([id, ...rest]) => [`policy${places[Number(id.slice(6))]}`, ...rest]));
 		}
 	}

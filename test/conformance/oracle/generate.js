@@ -24,10 +24,15 @@ class Author {
 		this.meaning = meaning;
 		this.makers = new Map(); // by environment: what can be read takes time to find
 		this.envs = meaning.actions.filter((a) => a.applies && a.applies.principals.length > 0 && a.applies.resources.length > 0);
+		this.main = null; // most of a world is about one environment, or few policies would apply
+		this.main = this.env();
 	}
 
 	env() {
 		const { r, meaning } = this;
+		if (this.main !== null && r.chance(60)) {
+			return this.main;
+		}
 		if (this.envs.length === 0) {
 			return {
 				principal: r.pick(meaning.types),
@@ -56,7 +61,7 @@ class Author {
 	uid(type) {
 		const { r } = this;
 		const entity = this.meaning.entities.get(type);
-		return { type, id: entity && entity.ids && r.chance(90) ? r.pick(entity.ids) : r.pick(IDS) };
+		return { type, id: entity && entity.ids && r.chance(90) ? r.pick(entity.ids) : r.pick(r.chance(70) ? IDS.slice(0, 3) : IDS) };
 	}
 
 	above(type) {
@@ -106,15 +111,15 @@ class Author {
 		const single = r.chance(70); // as few environments as possible
 		const template = r.chance(15);
 		const kind = r.weighted([[55, 'good'], [30, 'mutated'], [15, 'wild']]);
-		const deep = r.chance(1) && r.chance(20);
+		const deep = r.chance(1) && r.chance(50);
 		const depth = deep ? 0 : r.weighted([[2, 1], [4, 2], [3, 3], [1, 4]]);
 		const policy = {
-			effect: r.pick(['permit', 'forbid']),
+			effect: r.chance(75) ? 'permit' : 'forbid',
 			notes: r.chance(5) ? [[r.pick(['id', 'doc', 'if']), r.chance(70) ? r.pick(STRINGS) : null]] : [],
 			principal: this.scope(env.principal, single, template),
 			action: this.action(env.action, single),
 			resource: this.scope(env.resource, single, template),
-			conds: r.times(r.weighted([[1, 0], [8, 1], [2, 2], [1, 3]]), () => ({
+			conds: r.times(template && r.chance(30) ? 0 : r.weighted([[1, 0], [8, 1], [2, 2], [1, 3]]), () => ({
 				k: r.chance(80) ? 'when' : 'unless',
 				e: kind === 'wild' ? maker.wild(depth) : maker.bool(depth, new Set()),
 			})),
@@ -126,7 +131,7 @@ class Author {
 			}
 		}
 		if (deep && policy.conds.length > 0) {
-			policy.conds[0].e = this.nest(policy.conds[0].e, r.pick([10, 20, 40]));
+			policy.conds[0].e = this.nest(policy.conds[0].e, r.pick([10, 20, 40, 60, 90]));
 		}
 		if (r.chance(2)) {
 			return { raw: damage(r, policyText(policy)) };
@@ -150,7 +155,7 @@ class Author {
 		return e;
 	}
 
-	links(policies) {
+	links(policies, requests) {
 		const { r, meaning } = this;
 		const out = [];
 		policies.forEach((p, template) => {
@@ -158,13 +163,18 @@ class Author {
 				return;
 			}
 			for (let n = r.below(3); n > 0; n--) {
-				const value = () => this.uid(r.chance(95) ? r.pick(meaning.types) : r.pick(['Nothing', 'Action', meaning.actions[0].type]));
+				const value = (name) => r.weighted([
+					[10, () => r.pick(requests)[name]],
+					[4, () => this.uid(this.above(this.main[name]))],
+					[3, () => this.uid(r.pick(meaning.types))],
+					[1, () => this.uid(r.pick(['Nothing', 'Action', meaning.actions[0].type]))],
+				])();
 				const values = {};
 				if (p.principal.slot) {
-					values.principal = value();
+					values.principal = value('principal');
 				}
 				if (p.resource.slot) {
-					values.resource = value();
+					values.resource = value('resource');
 				}
 				out.push({ template, id: `link${out.length}`, values });
 			}
@@ -335,11 +345,11 @@ exports.world = (seed, number) => {
 	const data = new Data(r, meaning, implicit);
 	const entities = data.entities();
 	const requests = r.times(REQUESTS, () => data.request(author));
-	if (entities.length > 0 && r.chance(20)) {
+	if (entities.length > 0 && r.chance(12)) {
 		data.mutate(r.pick(entities));
 	}
-	requests.filter(() => r.chance(20)).forEach((request) => data.mutate(request));
-	return { schema, policies, links: author.links(policies), entities, requests };
+	requests.filter(() => r.chance(12)).forEach((request) => data.mutate(request));
+	return { schema, policies, links: author.links(policies, requests), entities, requests };
 };
 
 // -------------------------------------------------------------- as it is asked
@@ -363,7 +373,12 @@ exports.caseOf = (world) => ({
 	schema: schemaText(world.schema),
 	format: world.schema.format,
 	policies: world.policies.map(policyText),
-	links: world.links.map((link) => ({ template: link.template, id: link.id, ...link.values })),
+	// of a world that was made smaller some are no links any more
+	links: world.links.filter((link) => isTemplate(world.policies[link.template])).map((link) => ({
+		template: link.template,
+		id: link.id,
+		...Object.fromEntries(Object.entries(link.values).filter(([name]) => world.policies[link.template][name].slot)),
+	})),
 	entities: `[${world.entities.map((e) => json({
 		o: [
 			['uid', { o: [['type', e.uid.type], ['id', e.uid.id]] }],

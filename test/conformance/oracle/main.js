@@ -1,19 +1,25 @@
 // Cases made up, put through this library and through the reference.
 //
-//   node main.js DRIVER N SEED...     N cases of each seed
+//   node main.js DRIVER N SEED...     N cases, shared among the seeds
 //
 // DRIVER is build/cedar-validate-driver of test/core.  The oracle is the npm
 // package (CEDAR_WASM: its folder), or where CEDAR_PEER names it the program of
 // bench/peers/oracle, which knows levels, too.  What regressions.jsonl holds is
 // compared first.
 //
-// A case is one policy validated or one request decided.  Skipped are those of
-// which the oracle gave up, and what it cannot do.  A difference is made small
+// A case is one policy validated or one request decided.  They come in worlds,
+// each with a schema, a policy set with links, and entities.  Skipped are those
+// of which the oracle gave up, and what it cannot do.  A difference is made small
 // and printed as a line for regressions.jsonl.
+//
+// ORACLE_JOBS processes (2 at most, as many as there are processors) take turns
+// with the worlds; ORACLE_SHRINK is the number of cases tried for each difference.
 'use strict';
 
 const fs = require('fs');
+const os = require('os');
 const path = require('path');
+const { fork } = require('child_process');
 const { Service, findOracle } = require('./sides.js');
 const { theirs, ours, differences } = require('./compare.js');
 const { world, caseOf, POLICIES, REQUESTS } = require('./generate.js');
@@ -24,10 +30,13 @@ const SHRINK = Number(process.env.ORACLE_SHRINK || 3000); // cases tried for eac
 const LEVELS = [0, 1, 2, 3];
 const REGRESSIONS = path.join(__dirname, 'regressions.jsonl');
 
-const oracle = findOracle();
-const [program, count, ...seeds] = process.argv.slice(2);
+const WORLD = POLICIES + REQUESTS; // cases of one world
+
 const totals = { passed: 0, failed: 0, skipped: 0 };
+const made = {}; // what the cases reach: where all are refused, nothing is tested
+const codes = {};
 let shown = 0;
+let oracle = null;
 let driver = null;
 
 function compare(test) {
@@ -67,24 +76,30 @@ function replay() {
 	console.log(`${lines.length} known cases`);
 }
 
-const made = { schemas: 0, valid: 0, invalid: 0, unread: 0, allow: 0, deny: 0, erring: 0, refused: 0, codes: {} };
+function count(in_, key, n) {
+	in_[key] = (in_[key] || 0) + n;
+}
 
-// What the cases reach: where all are refused, nothing is tested.
 function note(test, other) {
-	made.schemas += other.schema ? 1 : 0;
-	made.unread += other.kinds.filter((kind) => kind === null).length;
+	count(made, other.schema ? `schemas in ${test.format}` : 'schemas refused', 1);
+	other.kinds.forEach((kind) => count(made, kind === null ? 'policies that do not parse' : `policies that parse (${kind})`, 1));
 	if (other.schema) {
 		const bad = new Set(other.findings.filter(([, , warning]) => !warning).map(([id]) => id));
-		made.invalid += bad.size;
-		made.valid += other.kinds.filter((kind, i) => kind !== null && !bad.has(`policy${i}`)).length;
-		for (const line of new Set(other.findings.map(([id, code]) => `${id} ${code}`))) {
-			const code = line.slice(line.indexOf(' ') + 1);
-			made.codes[code] = (made.codes[code] || 0) + 1;
+		const read = other.kinds.filter((kind) => kind !== null).length;
+		count(made, 'policies that validate', read - [...bad].filter((id) => id.startsWith('policy')).length);
+		count(made, 'links', test.links.length);
+		count(made, 'links that do not validate', [...bad].filter((id) => id.startsWith('link')).length);
+		for (const line of new Set([other.findings, ...(other.levels || [])].flat().map(([id, code]) => `${id} ${code}`))) {
+			count(codes, line.slice(line.indexOf(' ') + 1), 1);
 		}
 	}
-	for (const answer of [...other.plain, ...other.typed]) {
-		made[answer.refused ? 'refused' : answer.decision]++;
-		made.erring += answer.errors && answer.errors.length > 0 ? 1 : 0;
+	for (const kind of ['plain', 'typed']) {
+		for (const answer of other[kind]) {
+			const how = kind === 'plain' ? 'without schema' : 'by schema';
+			count(made, `${answer.refused ? 'refused' : answer.decision} ${how}`, 1);
+			count(made, `with errors ${how}`, answer.errors && answer.errors.length > 0 ? 1 : 0);
+			count(made, `by a link ${how}`, answer.reason && answer.reason.some((id) => id.startsWith('link')) ? 1 : 0);
+		}
 	}
 }
 
@@ -93,7 +108,7 @@ function random(seed, number) {
 	const test = caseOf(tree);
 	const result = compare(test);
 	if (result === null) {
-		totals.skipped += POLICIES + REQUESTS;
+		totals.skipped += WORLD;
 		return;
 	}
 	note(test, result.other);
@@ -111,31 +126,72 @@ function random(seed, number) {
 	console.log(JSON.stringify(smallCase));
 }
 
+// ------------------------------------------------------------------- processes
+
+// Worlds first, first + step, … of those of all seeds.
+function work({ program, n, seeds, first, step }) {
+	oracle = findOracle();
+	driver = new Service(program);
+	if (first === 0) {
+		replay();
+	}
+	for (let i = first; i * WORLD < n; i += step) {
+		random(seeds[i % seeds.length], Math.floor(i / seeds.length));
+	}
+	driver.close();
+	oracle.close();
+	process.send({ totals, made, codes });
+}
+
+function print(title, counts) {
+	const list = Object.entries(counts).sort(([a], [b]) => (a < b ? -1 : 1));
+	console.log(`${title}:`);
+	list.forEach(([key, n]) => console.log(`${String(n).padStart(10)} ${key}`));
+}
+
 function main() {
+	const [program, cases, ...seeds] = process.argv.slice(2);
+	oracle = findOracle();
 	if (oracle === null) {
 		console.log('skipped: no oracle (set CEDAR_WASM)');
 		console.log('0 passed, 0 failed, 1 skipped');
 		return;
 	}
-	driver = new Service(program);
 	if (!oracle.has.levels) {
 		console.log('levels are not compared: the npm package knows none (CEDAR_PEER)');
 	}
-	replay();
-	for (const seed of seeds) {
-		const start = Date.now();
-		for (let number = 0; number < Number(count) / (POLICIES + REQUESTS); number++) {
-			random(Number(seed), number);
-		}
-		console.log(`seed ${seed}: ${((Date.now() - start) / 1000).toFixed(0)} s`);
-	}
-	const { codes, ...rest } = made;
-	console.log(Object.entries(rest).map(([key, n]) => `${n} ${key}`).join(', '));
-	console.log(Object.entries(codes).sort().map(([key, n]) => `${n} ${key}`).join(', '));
-	driver.close();
 	oracle.close();
-	console.log(`${totals.passed} passed, ${totals.failed} failed, ${totals.skipped} skipped`);
-	process.exitCode = totals.failed === 0 && totals.passed > 0 ? 0 : 1;
+	const step = Number(process.env.ORACLE_JOBS || Math.min(2, os.cpus().length));
+	let left = step;
+	for (let first = 0; first < step; first++) {
+		const child = fork(__filename, ['--work'], { stdio: 'inherit' });
+		let told = false;
+		child.send({ program, n: Number(cases), seeds: seeds.map(Number), first, step });
+		child.on('message', (part) => {
+			told = true;
+			[[totals, part.totals], [made, part.made], [codes, part.codes]].forEach(([to, from]) =>
+				Object.entries(from).forEach(([key, n]) => count(to, key, n)));
+		});
+		child.on('exit', (status, signal) => {
+			if (!told || status !== 0) {
+				console.log(`FAILED: a process ended with ${signal || `status ${status}`}`);
+				totals.failed++;
+			}
+			if (--left === 0) {
+				print('reached', made);
+				print('policies and links by what is found', codes);
+				console.log(`${totals.passed} passed, ${totals.failed} failed, ${totals.skipped} skipped`);
+				process.exitCode = totals.failed === 0 && totals.passed > 0 ? 0 : 1;
+			}
+		});
+	}
 }
 
-main();
+if (process.argv[2] === '--work') {
+	process.once('message', (message) => {
+		work(message);
+		process.disconnect();
+	});
+} else {
+	main();
+}

@@ -92,19 +92,51 @@ function stringifyExact(value) {
 	return plainStringify(value).replace(/"\\u0000integer:(-?\d+)"/g, '$1');
 }
 
+class Oracle {
+	// Every request without and with the schema: what isAuthorized says, in order.
+	authorize(policies, schema, entities, requests) {
+		const out = { plain: [], typed: [] };
+		const set = this.ask('preparsePolicySet', '"policies"', policies);
+		if (set === null || set.type !== 'success') {
+			return set;
+		}
+		if (schema !== null) {
+			const read = this.ask('preparseSchema', '"schema"', schema);
+			if (read === null || read.type !== 'success') {
+				return read;
+			}
+		}
+		for (const request of requests) {
+			const call = `${request.slice(0, -1)},"entities":${entities},"preparsedPolicySetId":"policies"`;
+			out.plain.push(this.ask('statefulIsAuthorized', `${call},"validateRequest":false}`));
+			if (schema !== null) {
+				out.typed.push(this.ask('statefulIsAuthorized', `${call},"preparsedSchemaName":"schema","validateRequest":true}`));
+			}
+		}
+		return out;
+	}
+}
+
 // The npm package, in this process.
-class Package {
+class Package extends Oracle {
 	constructor(file) {
+		super();
 		this.file = file;
 		this.module = require(file);
 		this.has = { levels: false };
 	}
 
-	// null when it trapped; then its memory is spoilt, and a new one is taken.
-	call(fn, ...args) {
+	// The answer; null when it trapped (then its memory is spoilt, and a new one
+	// is taken), and for what JavaScript does not pass on, like keys that are
+	// there twice.
+	ask(fn, ...texts) {
+		const values = texts.map(parseExact);
+		if (values.some((value, i) => stringifyExact(value) !== texts[i])) {
+			return null;
+		}
 		JSON.stringify = stringifyExact;
 		try {
-			return this.module[fn](...args);
+			return this.module[fn](...values);
 		} catch (e) {
 			if (!(e instanceof WebAssembly.RuntimeError || e instanceof RangeError)) {
 				return { type: 'thrown', message: String(e) };
@@ -121,57 +153,19 @@ class Package {
 		}
 	}
 
-	ask(fn, argument) {
-		return this.call(fn, parseExact(argument));
-	}
-
-	// Every request with and without the schema: what isAuthorized says, in order.
-	authorize(policies, schema, entities, requests) {
-		const out = { plain: [], typed: [] };
-		const set = this.call('preparsePolicySet', 'policies', parseExact(policies));
-		if (set === null || set.type !== 'success') {
-			return set;
-		}
-		if (schema !== null) {
-			const read = this.call('preparseSchema', 'schema', parseExact(schema));
-			if (read === null || read.type !== 'success') {
-				return read;
-			}
-		}
-		for (const request of requests) {
-			const call = { ...parseExact(request), entities: parseExact(entities), preparsedPolicySetId: 'policies' };
-			out.plain.push(this.call('statefulIsAuthorized', { ...call, validateRequest: false }));
-			if (schema !== null) {
-				out.typed.push(this.call('statefulIsAuthorized', { ...call, preparsedSchemaName: 'schema', validateRequest: true }));
-			}
-		}
-		return out;
-	}
-
 	close() {}
 }
 
 // The Rust crate, in a process of its own: bench/peers/oracle.
-class Crate {
+class Crate extends Oracle {
 	constructor(program) {
+		super();
 		this.service = new Service(program);
 		this.has = { levels: true };
 	}
 
-	ask(fn, argument) {
-		return this.service.ask(`{"fn":${JSON.stringify(fn)},"arg":${argument}}`);
-	}
-
-	authorize(policies, schema, entities, requests) {
-		const out = { plain: [], typed: [] };
-		for (const request of requests) {
-			const call = `${request.slice(0, -1)},"entities":${entities},"policies":${policies}`;
-			out.plain.push(this.ask('isAuthorized', `${call}}`));
-			if (schema !== null) {
-				out.typed.push(this.ask('isAuthorized', `${call},"schema":${schema},"validateRequest":true}`));
-			}
-		}
-		return out;
+	ask(fn, ...texts) {
+		return this.service.ask(`{"fn":${JSON.stringify(fn)},"args":[${texts.join(',')}]}`);
 	}
 
 	close() {
