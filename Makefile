@@ -16,12 +16,12 @@ SQL_PARTS = prolog entity cedar policy check token http
 SQL_FILES = $(patsubst %,sql/%.sql,$(SQL_PARTS))
 DATA_built = $(EXTENSION)--$(EXTVERSION).sql
 
-REGRESS = cedar entity policy check check_batch token
+REGRESS = cedar entity policy policy_link check check_batch token
 # pg_regress looks for tests in its output folder first, where our sql/ would be.
 REGRESS_OPTS = --inputdir=test --outputdir=test --load-extension=authz
 
 ISOLATION = policy_commit policy_rollback policy_savepoint policy_levels \
-	policy_statement policy_prepared policy_writers entity_snapshot \
+	policy_statement policy_prepared policy_writers policy_links entity_snapshot \
 	extension_recreate gateway_register
 ISOLATION_OPTS = --inputdir=test/isolation --load-extension=authz
 

@@ -12,14 +12,37 @@ COMMENT ON TABLE authz.policies IS
 COMMENT ON COLUMN authz.policies.policy_set IS 'A check asks exactly one set';
 COMMENT ON COLUMN authz.policies.policy_id IS 'What reasons and errors call the policy';
 COMMENT ON COLUMN authz.policies.policy IS
-	'The text of one policy or template; templates are stored but decide nothing until they can be linked';
-COMMENT ON COLUMN authz.policies.enabled IS 'Only enabled policies are asked';
+	'The text of one policy or template; a template decides nothing but by its links';
+COMMENT ON COLUMN authz.policies.enabled IS
+	'Only enabled policies are asked; the links of a disabled template are disabled with it';
 SELECT pg_extension_config_dump('authz.policies', '');
+
+CREATE TABLE authz.policy_links (
+	policy_set text COLLATE "C" NOT NULL DEFAULT 'default' CHECK (policy_set <> ''),
+	link_id text COLLATE "C" NOT NULL CHECK (link_id <> ''),
+	template_id text COLLATE "C" NOT NULL,
+	principal authz.entity_uid,
+	resource authz.entity_uid,
+	enabled boolean NOT NULL DEFAULT true,
+	PRIMARY KEY (policy_set, link_id)
+);
+CREATE INDEX policy_links_template ON authz.policy_links (policy_set, template_id);
+COMMENT ON TABLE authz.policy_links IS
+	'Links: templates of the same set with values for their slots; each is a policy of its own';
+COMMENT ON COLUMN authz.policy_links.policy_set IS 'As in authz.policies';
+COMMENT ON COLUMN authz.policy_links.link_id IS
+	'What reasons and errors call the link; no policy of the set may have the same id';
+COMMENT ON COLUMN authz.policy_links.template_id IS 'The policy_id of the template';
+COMMENT ON COLUMN authz.policy_links.principal IS 'Value of ?principal; null when the template has no such slot';
+COMMENT ON COLUMN authz.policy_links.resource IS 'Value of ?resource; null when the template has no such slot';
+COMMENT ON COLUMN authz.policy_links.enabled IS 'Only enabled links are asked';
+SELECT pg_extension_config_dump('authz.policy_links', '');
 
 CREATE TABLE authz.policy_versions (
 	policy_set text COLLATE "C" PRIMARY KEY,
 	version bigint NOT NULL CHECK (version > 0),
-	populated boolean NOT NULL DEFAULT false
+	populated boolean NOT NULL DEFAULT false,
+	has_links boolean NOT NULL DEFAULT false
 );
 COMMENT ON TABLE authz.policy_versions IS
 	'The version of each policy set, advanced by every change of it; written by triggers';
@@ -27,6 +50,7 @@ COMMENT ON COLUMN authz.policy_versions.policy_set IS 'As in authz.policies';
 COMMENT ON COLUMN authz.policy_versions.version IS 'From 1; never goes back';
 COMMENT ON COLUMN authz.policy_versions.populated IS
 	'Whether the set holds policies in this version: tells a restore that its policies are still to come';
+COMMENT ON COLUMN authz.policy_versions.has_links IS 'The same for its links';
 SELECT pg_extension_config_dump('authz.policy_versions', '');
 
 CREATE TABLE authz.policy_changes (
@@ -41,7 +65,7 @@ COMMENT ON TABLE authz.policy_changes IS
 COMMENT ON COLUMN authz.policy_changes.policy_set IS 'As in authz.policies';
 COMMENT ON COLUMN authz.policy_changes.version IS 'The version that the change made; none for a change of too many policies, or of all';
 COMMENT ON COLUMN authz.policy_changes.former IS 'The transaction that made the version before';
-COMMENT ON COLUMN authz.policy_changes.policy_ids IS 'The policies that were written or deleted';
+COMMENT ON COLUMN authz.policy_changes.policy_ids IS 'The policies and links that were written or deleted';
 
 CREATE TABLE authz.policy_proxy ();
 COMMENT ON TABLE authz.policy_proxy IS
@@ -55,6 +79,14 @@ CREATE FUNCTION authz.policies_after_row() RETURNS trigger
 LANGUAGE c AS 'MODULE_PATHNAME', 'authz_policies_after_row';
 CREATE FUNCTION authz.policies_after_statement() RETURNS trigger
 LANGUAGE c AS 'MODULE_PATHNAME', 'authz_policies_after_statement';
+CREATE FUNCTION authz.policy_links_before_statement() RETURNS trigger
+LANGUAGE c AS 'MODULE_PATHNAME', 'authz_policy_links_before_statement';
+CREATE FUNCTION authz.policy_links_before_row() RETURNS trigger
+LANGUAGE c AS 'MODULE_PATHNAME', 'authz_policy_links_before_row';
+CREATE FUNCTION authz.policy_links_after_row() RETURNS trigger
+LANGUAGE c AS 'MODULE_PATHNAME', 'authz_policy_links_after_row';
+CREATE FUNCTION authz.policy_links_after_statement() RETURNS trigger
+LANGUAGE c AS 'MODULE_PATHNAME', 'authz_policy_links_after_statement';
 CREATE FUNCTION authz.policy_versions_before_row() RETURNS trigger
 LANGUAGE c AS 'MODULE_PATHNAME', 'authz_policy_versions_before_row';
 CREATE FUNCTION authz.policy_changes_before_row() RETURNS trigger
@@ -62,8 +94,15 @@ LANGUAGE c AS 'MODULE_PATHNAME', 'authz_policy_changes_before_row';
 COMMENT ON FUNCTION authz.policy_changes_before_row() IS 'Trigger: nobody else writes there';
 COMMENT ON FUNCTION authz.policies_before_statement() IS 'Trigger: writers of policies queue up';
 COMMENT ON FUNCTION authz.policies_before_row() IS 'Trigger: refuses a policy that does not parse';
-COMMENT ON FUNCTION authz.policies_after_row() IS 'Trigger: notes which sets have changed';
+COMMENT ON FUNCTION authz.policies_after_row() IS
+	'Trigger: refuses what a link contradicts; notes which sets have changed';
 COMMENT ON FUNCTION authz.policies_after_statement() IS 'Trigger: advances the version of the sets that have changed';
+COMMENT ON FUNCTION authz.policy_links_before_statement() IS 'Trigger: writers of policies queue up';
+COMMENT ON FUNCTION authz.policy_links_before_row() IS 'Trigger: notes which sets had no links';
+COMMENT ON FUNCTION authz.policy_links_after_row() IS
+	'Trigger: refuses a link that does not fit its template; notes which sets have changed';
+COMMENT ON FUNCTION authz.policy_links_after_statement() IS
+	'Trigger: advances the version of the sets that have changed';
 COMMENT ON FUNCTION authz.policy_versions_before_row() IS 'Trigger: a version never goes back';
 
 CREATE TRIGGER before_statement BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON authz.policies
@@ -74,6 +113,14 @@ CREATE TRIGGER after_row AFTER INSERT OR UPDATE OR DELETE ON authz.policies
 	FOR EACH ROW EXECUTE FUNCTION authz.policies_after_row();
 CREATE TRIGGER after_statement AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON authz.policies
 	FOR EACH STATEMENT EXECUTE FUNCTION authz.policies_after_statement();
+CREATE TRIGGER before_statement BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON authz.policy_links
+	FOR EACH STATEMENT EXECUTE FUNCTION authz.policy_links_before_statement();
+CREATE TRIGGER before_row BEFORE INSERT OR UPDATE ON authz.policy_links
+	FOR EACH ROW EXECUTE FUNCTION authz.policy_links_before_row();
+CREATE TRIGGER after_row AFTER INSERT OR UPDATE OR DELETE ON authz.policy_links
+	FOR EACH ROW EXECUTE FUNCTION authz.policy_links_after_row();
+CREATE TRIGGER after_statement AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON authz.policy_links
+	FOR EACH STATEMENT EXECUTE FUNCTION authz.policy_links_after_statement();
 CREATE TRIGGER before_row BEFORE INSERT OR UPDATE ON authz.policy_versions
 	FOR EACH ROW EXECUTE FUNCTION authz.policy_versions_before_row();
 CREATE TRIGGER before_row BEFORE INSERT OR UPDATE ON authz.policy_changes
@@ -82,6 +129,10 @@ ALTER TABLE authz.policies ENABLE ALWAYS TRIGGER before_statement;
 ALTER TABLE authz.policies ENABLE ALWAYS TRIGGER before_row;
 ALTER TABLE authz.policies ENABLE ALWAYS TRIGGER after_row;
 ALTER TABLE authz.policies ENABLE ALWAYS TRIGGER after_statement;
+ALTER TABLE authz.policy_links ENABLE ALWAYS TRIGGER before_statement;
+ALTER TABLE authz.policy_links ENABLE ALWAYS TRIGGER before_row;
+ALTER TABLE authz.policy_links ENABLE ALWAYS TRIGGER after_row;
+ALTER TABLE authz.policy_links ENABLE ALWAYS TRIGGER after_statement;
 ALTER TABLE authz.policy_versions ENABLE ALWAYS TRIGGER before_row;
 ALTER TABLE authz.policy_changes ENABLE ALWAYS TRIGGER before_row;
 
@@ -97,6 +148,8 @@ COMMENT ON FUNCTION authz.policy_touch(text) IS
 
 REVOKE ALL ON FUNCTION authz.policies_before_statement(), authz.policies_before_row(),
 	authz.policies_after_row(), authz.policies_after_statement(),
+	authz.policy_links_before_statement(), authz.policy_links_before_row(),
+	authz.policy_links_after_row(), authz.policy_links_after_statement(),
 	authz.policy_versions_before_row(), authz.policy_changes_before_row(),
 	authz.policy_version(text),
 	authz.policy_touch(text) FROM PUBLIC;

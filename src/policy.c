@@ -19,13 +19,18 @@
  * The version decides, whether triggers fire or not: who changes policies
  * with triggers disabled has to call authz.policy_touch.
  *
- * Restoring.  The rows of both tables come in any order, by sessions at once
- * even.  A version row that says "populated" while its set is empty has been
- * restored ahead of its policies; the command that brings them leaves the
- * number as it is.  The row is written all the same, so that its xmin tells
- * the two apart.
+ * A set is rows of several tables (policies, links); all of this holds
+ * for each of them, and their triggers share what is here.
  *
- * Changes.  authz.policy_changes says which policies a version changed, so
+ * Restoring.  The rows of all tables come in any order, by sessions at once
+ * even (pg_restore -j knows of no order between tables of an extension, not
+ * even that of foreign keys).  A version row that says that a table has rows of the set while there
+ * are none has been restored ahead of them; the command that brings them
+ * leaves the number as it is.  The row is written all the same, so that its
+ * xmin tells the two apart.
+ *
+ * Changes.  authz.policy_changes says which policies and links a version changed (with
+ * a template, its links), so
  * that who has compiled one version compiles only what is new in the next
  * (policy_cache.c).  A row is written with the version row and so has its raw
  * xmin; it names the raw xmin of the version before, which makes the rows a
@@ -59,6 +64,7 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
+#include "utils/guc.h"
 #include "utils/inval.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -67,6 +73,7 @@
 #include "error.h"
 #include "host.h"
 #include "policy.h"
+#include "policy_link.h"
 #include "policy_store.h"
 #include "relation.h"
 
@@ -75,6 +82,15 @@
 #define CHANGES_PRUNED	64		/* at each of so many versions */
 
 char	   *authz_policy_set = NULL;
+
+/* Where a version row says that a table has rows of the set. */
+static const int version_columns[] = {
+	Anum_policy_versions_populated,
+	Anum_policy_versions_has_links
+};
+
+StaticAssertDecl(lengthof(version_columns) == AUTHZ_STORE_TABLES,
+				 "version_columns has one line for each AuthzStoreTable");
 
 PG_FUNCTION_INFO_V1(authz_policies_before_statement);
 PG_FUNCTION_INFO_V1(authz_policies_before_row);
@@ -111,15 +127,15 @@ version_row_number(Relation versions, HeapTuple tuple)
 }
 
 /*
- * Does the row of an empty set say that there are policies?  Not one of this
- * transaction: the number would stay, and so would its xmin.
+ * Does the row say that a table has rows of the set, when it has none?  Not a
+ * row of this transaction: the number would stay, and so would its xmin.
  */
 static bool
-version_row_is_ahead(Relation versions, HeapTuple tuple)
+version_row_is_ahead(Relation versions, HeapTuple tuple, AuthzStoreTable table)
 {
 	bool		isnull;
 
-	return DatumGetBool(heap_getattr(tuple, Anum_policy_versions_populated,
+	return DatumGetBool(heap_getattr(tuple, version_columns[table],
 									 RelationGetDescr(versions), &isnull)) &&
 		!TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetRawXmin(tuple->t_data));
 }
@@ -174,34 +190,100 @@ authz_policy_compile(CedarArena *arena, const char *set, const char *id,
 }
 /* -------------------------------------------------------------- advancing */
 
-/* Does the set hold policies, as of now? */
-static bool
-set_is_populated(const char *set)
+/* The table and its primary key. */
+static void
+store_relations(AuthzStoreTable table, Oid *relid, Oid *pkey)
 {
-	AuthzRelations rels = *authz_relations();
-	Relation	policies = table_open(rels.policies, AccessShareLock);
-	Snapshot	snapshot = RegisterSnapshot(GetCatalogSnapshot(rels.policies));
+	const AuthzRelations *rels = authz_relations();
+
+	switch (table)
+	{
+		case AUTHZ_STORE_POLICIES:
+			*relid = rels->policies;
+			*pkey = rels->policies_pkey;
+			return;
+		case AUTHZ_STORE_LINKS:
+			*relid = rels->policy_links;
+			*pkey = rels->policy_links_pkey;
+			return;
+	}
+	elog(ERROR, "unknown table of the policy store: %d", (int) table);
+}
+
+bool
+authz_store_is_writing(void)
+{
+	for (AuthzStoreTable table = 0; table < AUTHZ_STORE_TABLES; table++)
+	{
+		Oid			relid;
+		Oid			pkey;
+
+		store_relations(table, &relid, &pkey);
+		if (authz_write_current(relid) != NULL)
+			return true;
+	}
+	return false;
+}
+
+bool
+authz_store_is_checked(void)
+{
+	return SessionReplicationRole != SESSION_REPLICATION_ROLE_REPLICA;
+}
+
+/*
+ * pg_dump's scripts, and every connection of pg_restore, set
+ * check_function_bodies to off for that very reason: what a definition refers
+ * to may not be there yet.
+ */
+bool
+authz_store_is_restoring(void)
+{
+	return !check_function_bodies;
+}
+
+bool
+authz_store_has_rows(AuthzStoreTable table, const char *set)
+{
+	Oid			relid;
+	Oid			pkey;
+	Relation	rel;
+	Snapshot	snapshot;
 	SysScanDesc scan;
 	ScanKeyData key;
-	bool		populated;
+	bool		found;
 
-	ScanKeyInit(&key, Anum_policies_policy_set, BTEqualStrategyNumber,
-				F_TEXTEQ, CStringGetTextDatum(set));
-	scan = systable_beginscan(policies, rels.policies_pkey, true, snapshot, 1, &key);
-	populated = HeapTupleIsValid(systable_getnext(scan));
+	store_relations(table, &relid, &pkey);
+	rel = table_open(relid, AccessShareLock);
+	snapshot = RegisterSnapshot(GetCatalogSnapshot(relid));
+	if (set != NULL)
+		ScanKeyInit(&key, Anum_store_policy_set, BTEqualStrategyNumber,
+					F_TEXTEQ, CStringGetTextDatum(set));
+	scan = systable_beginscan(rel, pkey, set != NULL, snapshot, set != NULL ? 1 : 0, &key);
+	found = HeapTupleIsValid(systable_getnext(scan));
 	systable_endscan(scan);
 	UnregisterSnapshot(snapshot);
-	table_close(policies, NoLock);
-	return populated;
+	table_close(rel, NoLock);
+	return found;
 }
 
 typedef enum VersionWrite
 {
 	VERSION_NEXT,
-	VERSION_FILLS,				/* the next, unless the row came ahead of its
-								 * policies */
+	VERSION_FILLS,				/* the next, unless the row came ahead of this
+								 * table's rows */
 	VERSION_AT_LEAST			/* raise a row that is there */
 } VersionWrite;
+
+/* A version row as it is to become. */
+typedef struct VersionChange
+{
+	VersionWrite how;
+	AuthzStoreTable table;		/* VERSION_FILLS */
+	int64		at_least;		/* VERSION_AT_LEAST */
+	bool		has[AUTHZ_STORE_TABLES];	/* the same: in addition */
+	List	   *ids;			/* what changed; NIL: that is not known */
+} VersionChange;
 
 /* Which policies a new version changed; under the proxy lock. */
 static void
@@ -248,11 +330,10 @@ changes_write(const char *set, int64 version, TransactionId former, List *ids)
 
 /*
  * Write a set's version row.  Under the proxy lock, so nobody else is at it.
- * ids are the policies that changed, NIL when that is not known.  False when
- * there is none, and VERSION_AT_LEAST does not make one.
+ * False when there is none, and VERSION_AT_LEAST does not make one.
  */
 static bool
-version_row_write(const char *set, VersionWrite how, int64 at_least, List *ids)
+version_row_write(const char *set, const VersionChange *change)
 {
 	AuthzRelations rels = *authz_relations();
 	Relation	versions;
@@ -265,12 +346,15 @@ version_row_write(const char *set, VersionWrite how, int64 at_least, List *ids)
 	bool		replace[Natts_policy_versions] = {0};
 
 	LockRelationOid(rels.policy_proxy, ShareRowExclusiveLock);
-	if (how != VERSION_AT_LEAST)
+	if (change->how != VERSION_AT_LEAST)
 	{
 		/* This command's rows are to count. */
 		CommandCounterIncrement();
-		values[Anum_policy_versions_populated - 1] = BoolGetDatum(set_is_populated(set));
-		replace[Anum_policy_versions_populated - 1] = true;
+		for (AuthzStoreTable table = 0; table < AUTHZ_STORE_TABLES; table++)
+		{
+			values[version_columns[table] - 1] = BoolGetDatum(authz_store_has_rows(table, set));
+			replace[version_columns[table] - 1] = true;
+		}
 	}
 
 	versions = table_open(rels.policy_versions, RowExclusiveLock);
@@ -281,21 +365,34 @@ version_row_write(const char *set, VersionWrite how, int64 at_least, List *ids)
 	{
 		int64		version = version_row_number(versions, tuple);
 
-		if (how == VERSION_AT_LEAST)
-			version = Max(version, at_least);
-		else if (how == VERSION_NEXT ||
-				 !version_row_is_ahead(versions, tuple))
+		if (change->how == VERSION_AT_LEAST)
+		{
+			version = Max(version, change->at_least);
+			for (AuthzStoreTable table = 0; table < AUTHZ_STORE_TABLES; table++)
+			{
+				values[version_columns[table] - 1] = BoolGetDatum(true);
+				replace[version_columns[table] - 1] = change->has[table];
+			}
+		}
+		else if (change->how == VERSION_FILLS &&
+				 version_row_is_ahead(versions, tuple, change->table))
+		{
+			/* What it says of the other tables, too, is still to come true. */
+			memset(replace, 0, sizeof(replace));
+		}
+		else
 			version++;
 		values[Anum_policy_versions_version - 1] = Int64GetDatum(version);
 		replace[Anum_policy_versions_version - 1] = true;
-		if (how != VERSION_AT_LEAST && ids != NIL && list_length(ids) <= CHANGED_MAX &&
+		if (change->how != VERSION_AT_LEAST && change->ids != NIL &&
+			list_length(change->ids) <= CHANGED_MAX &&
 			version > version_row_number(versions, tuple))
-			changes_write(set, version, HeapTupleHeaderGetRawXmin(tuple->t_data), ids);
+			changes_write(set, version, HeapTupleHeaderGetRawXmin(tuple->t_data), change->ids);
 		changed = heap_modify_tuple(tuple, RelationGetDescr(versions),
 									values, nulls, replace);
 		CatalogTupleUpdate(versions, &changed->t_self, changed);
 	}
-	else if (how != VERSION_AT_LEAST)
+	else if (change->how != VERSION_AT_LEAST)
 	{
 		values[Anum_policy_versions_policy_set - 1] = CStringGetTextDatum(set);
 		values[Anum_policy_versions_version - 1] = Int64GetDatum(1);
@@ -318,7 +415,9 @@ version_row_write(const char *set, VersionWrite how, int64 at_least, List *ids)
 static void
 version_advance(const char *set, List *ids)
 {
-	version_row_write(set, VERSION_NEXT, 0, ids);
+	VersionChange change = {.how = VERSION_NEXT, .ids = ids};
+
+	version_row_write(set, &change);
 }
 
 /* TRUNCATE does not say which sets it touched: all that there are. */
@@ -345,17 +444,151 @@ version_advance_all(void)
 		version_advance(lfirst(lc), NIL);
 }
 
-/* --------------------------------------------------------------- triggers */
+/* ------------------------------------- triggers, as all of the tables have them */
+
+static AuthzWrite *
+store_write(AuthzStoreTable table)
+{
+	Oid			relid;
+	Oid			pkey;
+
+	store_relations(table, &relid, &pkey);
+	return authz_write_current(relid);
+}
+
+void
+authz_store_check_trigger(FunctionCallInfo fcinfo, AuthzStoreTable table,
+						  const char *function)
+{
+	Oid			relid;
+	Oid			pkey;
+
+	store_relations(table, &relid, &pkey);
+	authz_check_trigger(fcinfo, relid, function);
+}
+
+HeapTuple
+authz_store_new_tuple(const TriggerData *trigdata)
+{
+	return TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event) ?
+		trigdata->tg_newtuple : trigdata->tg_trigtuple;
+}
+
+void
+authz_store_before_statement(AuthzStoreTable table)
+{
+	Oid			relid;
+	Oid			pkey;
+
+	LockRelationOid(authz_relations()->policy_proxy, ShareRowExclusiveLock);
+	store_relations(table, &relid, &pkey);
+	authz_write_begin(relid);
+}
+
+void
+authz_store_before_row(const TriggerData *trigdata, AuthzStoreTable table, const char *set)
+{
+	AuthzWrite *write = store_write(table);
+	AuthzWriteSet *written;
+	bool		found;
+
+	/* The first row for this set: afterwards nobody can tell any more. */
+	if (write == NULL || !TRIGGER_FIRED_BY_INSERT(trigdata->tg_event))
+		return;
+	written = authz_write_set(write, set, &found);
+	if (!found)
+		written->was_empty = !authz_store_has_rows(table, set);
+}
+
+/* Ids that a command has changed; one more than are written down: too many. */
+static void
+store_note_ids(AuthzWriteSet *written, List *ids)
+{
+	MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
+	ListCell   *lc;
+
+	foreach(lc, ids)
+	{
+		const char *id = lfirst(lc);
+
+		if (list_length(written->ids) > CHANGED_MAX)
+			break;
+		/* An update comes twice. */
+		if (written->ids == NIL || strcmp(llast(written->ids), id) != 0)
+			written->ids = lappend(written->ids, pstrdup(id));
+	}
+	MemoryContextSwitchTo(old);
+}
+
+static void
+store_row_changed(AuthzStoreTable table, HeapTuple tuple, TupleDesc desc)
+{
+	AuthzWrite *write = store_write(table);
+	char	   *set = authz_policy_column(tuple, desc, Anum_store_policy_set);
+	List	   *ids;
+	bool		found;
+
+	ids = list_make1(authz_policy_column(tuple, desc, Anum_store_id));
+	if (table == AUTHZ_STORE_POLICIES)
+		ids = list_concat(ids, authz_policy_link_ids(set, linitial(ids)));
+	if (write != NULL)
+	{
+		AuthzWriteSet *written = authz_write_set(write, set, &found);
+
+		written->changed = true;
+		store_note_ids(written, ids);
+	}
+	else
+		version_advance(set, ids);
+	list_free_deep(ids);
+	pfree(set);
+}
+
+void
+authz_store_after_row(const TriggerData *trigdata, AuthzStoreTable table)
+{
+	TupleDesc	desc = RelationGetDescr(trigdata->tg_relation);
+
+	store_row_changed(table, trigdata->tg_trigtuple, desc);
+	if (TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event))
+		store_row_changed(table, trigdata->tg_newtuple, desc);
+}
+
+void
+authz_store_after_statement(const TriggerData *trigdata, AuthzStoreTable table)
+{
+	AuthzWrite *write = store_write(table);
+	ListCell   *lc;
+
+	if (TRIGGER_FIRED_BY_TRUNCATE(trigdata->tg_event))
+		version_advance_all();
+	else if (write != NULL)
+	{
+		foreach(lc, write->sets)
+		{
+			AuthzWriteSet *set = lfirst(lc);
+			VersionChange change = {
+				.how = set->was_empty ? VERSION_FILLS : VERSION_NEXT,
+				.table = table,
+				.ids = set->ids
+			};
+
+			if (set->changed)
+				version_row_write(set->name, &change);
+		}
+	}
+	if (write != NULL)
+		authz_write_end(write);
+}
+
+/* --------------------------------------------------------------- policies */
 
 /* BEFORE STATEMENT: queue up behind other writers before a row is locked. */
 Datum
 authz_policies_before_statement(PG_FUNCTION_ARGS)
 {
-	AuthzRelations rels = *authz_relations();
-
-	authz_check_trigger(fcinfo, rels.policies, "policies_before_statement");
-	LockRelationOid(rels.policy_proxy, ShareRowExclusiveLock);
-	authz_write_begin(rels.policies);
+	authz_store_check_trigger(fcinfo, AUTHZ_STORE_POLICIES, "policies_before_statement");
+	authz_store_before_statement(AUTHZ_STORE_POLICIES);
 	return PointerGetDatum(NULL);
 }
 
@@ -374,13 +607,9 @@ authz_policies_before_row(PG_FUNCTION_ARGS)
 	size_t		size;
 	char	   *set;
 	char	   *text;
-	Oid			relid = authz_relations()->policies;
-	AuthzWrite *write;
 
-	authz_check_trigger(fcinfo, relid, "policies_before_row");
-	write = authz_write_current(relid);
-	tuple = TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event) ?
-		trigdata->tg_newtuple : trigdata->tg_trigtuple;
+	authz_store_check_trigger(fcinfo, AUTHZ_STORE_POLICIES, "policies_before_row");
+	tuple = authz_store_new_tuple(trigdata);
 	desc = RelationGetDescr(trigdata->tg_relation);
 
 	/* Nulls are for the NOT NULL constraints, which come after us. */
@@ -398,60 +627,19 @@ authz_policies_before_row(PG_FUNCTION_ARGS)
 				   text, strlen(text), &is_template, &size);
 	cedar_arena_destroy(arena);
 
-	/* The first row for this set: afterwards nobody can tell any more. */
-	if (write != NULL && TRIGGER_FIRED_BY_INSERT(trigdata->tg_event))
-	{
-		bool		found;
-		AuthzWriteSet *written = authz_write_set(write, set, &found);
-
-		if (!found)
-			written->was_empty = !set_is_populated(set);
-	}
+	authz_store_before_row(trigdata, AUTHZ_STORE_POLICIES, set);
 	return PointerGetDatum(tuple);
 }
 
-static void
-policy_row_changed(AuthzWrite *write, HeapTuple tuple, TupleDesc desc)
-{
-	char	   *set = authz_policy_column(tuple, desc, Anum_policies_policy_set);
-	char	   *id = authz_policy_column(tuple, desc, Anum_policies_policy_id);
-	bool		found;
-
-	if (write != NULL)
-	{
-		AuthzWriteSet *written = authz_write_set(write, set, &found);
-
-		written->changed = true;
-		/* One more than is written down: too many.  An update comes twice. */
-		if (list_length(written->ids) <= CHANGED_MAX &&
-			(written->ids == NIL || strcmp(llast(written->ids), id) != 0))
-		{
-			MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
-
-			written->ids = lappend(written->ids, pstrdup(id));
-			MemoryContextSwitchTo(old);
-		}
-	}
-	else
-		version_advance(set, list_make1(id));
-	pfree(set);
-}
-
-/* AFTER ROW: remember the sets touched; no statement around it, advance. */
+/* AFTER ROW: what links have to say; the set has changed. */
 Datum
 authz_policies_after_row(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigdata = (TriggerData *) fcinfo->context;
-	Oid			relid = authz_relations()->policies;
-	AuthzWrite *write;
-	TupleDesc	desc;
 
-	authz_check_trigger(fcinfo, relid, "policies_after_row");
-	desc = RelationGetDescr(trigdata->tg_relation);
-	write = authz_write_current(relid);
-	policy_row_changed(write, trigdata->tg_trigtuple, desc);
-	if (TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event))
-		policy_row_changed(write, trigdata->tg_newtuple, desc);
+	authz_store_check_trigger(fcinfo, AUTHZ_STORE_POLICIES, "policies_after_row");
+	authz_policy_link_check_policy(trigdata);
+	authz_store_after_row(trigdata, AUTHZ_STORE_POLICIES);
 	return PointerGetDatum(NULL);
 }
 
@@ -460,28 +648,11 @@ Datum
 authz_policies_after_statement(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigdata = (TriggerData *) fcinfo->context;
-	Oid			relid = authz_relations()->policies;
-	AuthzWrite *write;
-	ListCell   *lc;
 
-	authz_check_trigger(fcinfo, relid, "policies_after_statement");
-	write = authz_write_current(relid);
+	authz_store_check_trigger(fcinfo, AUTHZ_STORE_POLICIES, "policies_after_statement");
 	if (TRIGGER_FIRED_BY_TRUNCATE(trigdata->tg_event))
-		version_advance_all();
-	else if (write != NULL)
-	{
-		foreach(lc, write->sets)
-		{
-			AuthzWriteSet *set = lfirst(lc);
-
-			if (set->changed)
-				version_row_write(set->name,
-								  set->was_empty ? VERSION_FILLS : VERSION_NEXT, 0,
-								  set->ids);
-		}
-	}
-	if (write != NULL)
-		authz_write_end(write);
+		authz_policy_link_check_truncate();
+	authz_store_after_statement(trigdata, AUTHZ_STORE_POLICIES);
 	return PointerGetDatum(NULL);
 }
 
@@ -521,8 +692,12 @@ authz_policy_versions_before_row(PG_FUNCTION_ARGS)
 	if (TRIGGER_FIRED_BY_INSERT(trigdata->tg_event))
 	{
 		char	   *set = authz_policy_column(tuple, desc, Anum_policy_versions_policy_set);
+		VersionChange change = {.how = VERSION_AT_LEAST, .at_least = version};
 
-		if (version_row_write(set, VERSION_AT_LEAST, version, NIL))
+		for (AuthzStoreTable table = 0; table < AUTHZ_STORE_TABLES; table++)
+			change.has[table] = DatumGetBool(heap_getattr(tuple, version_columns[table],
+														  desc, &isnull)) && !isnull;
+		if (version_row_write(set, &change))
 			return PointerGetDatum(NULL);
 	}
 	else

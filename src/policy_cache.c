@@ -7,9 +7,9 @@
  * fresh registered snapshot and compares (version, raw xmin of the row, OID
  * of the table) with the cached entry.  It is the raw xmin that tells a
  * version that was rolled back from another transaction's of the same
- * number.  On a miss, authz.policies is locked first (TRUNCATE is not
- * visible to snapshots alone), then one new registered snapshot serves the
- * version row and the policies together.  The active snapshot is never used:
+ * number.  On a miss, the tables are locked first (TRUNCATE is not visible to
+ * snapshots alone), then one new registered snapshot serves the version row,
+ * the policies and the links together.  The active snapshot is never used:
  * in REPEATABLE READ it is old.  An entry is built in a context under the
  * caller's and reparented when it is complete.
  *
@@ -43,6 +43,7 @@
 #include "access/table.h"
 #include "access/xact.h"
 #include "miscadmin.h"
+#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/memutils.h"
@@ -52,6 +53,7 @@
 #include "error.h"
 #include "host.h"
 #include "policy.h"
+#include "policy_link.h"
 #include "policy_store.h"
 #include "relation.h"
 
@@ -133,9 +135,156 @@ image_build(MemoryContext cxt, CedarArena *arena, const CedarPolicy *policies,
 	return block;
 }
 
+/* What a load has found so far, in the memory context of the load. */
+typedef struct Loading
+{
+	const char *set;
+	CedarArena *arena;			/* emptied for each policy */
+	CedarArena *kept;			/* until the load ends */
+	CedarPolicy *policies;		/* in the order of their ids */
+	uint32		n;
+	uint32		capacity;
+	struct LoadedTemplate *templates;	/* the same */
+	uint32		n_templates;
+	uint32		templates_capacity;
+} Loading;
+
+typedef struct LoadedTemplate
+{
+	char	   *id;
+	const CedarPiece *piece;	/* NULL: disabled, and may be no template */
+} LoadedTemplate;
+
+static CedarPolicy *
+loading_add(Loading *loading, const char *id, const CedarPiece *piece)
+{
+	CedarPolicy *policy;
+
+	if (loading->n == loading->capacity)
+	{
+		loading->capacity *= 2;
+		loading->policies = repalloc_huge(loading->policies,
+										  loading->capacity * sizeof(CedarPolicy));
+	}
+	policy = &loading->policies[loading->n++];
+	memset(policy, 0, sizeof(CedarPolicy));
+	policy->piece = piece;
+	policy->id = pstrdup(id);
+	policy->id_len = strlen(id);
+	return policy;
+}
+
+static void
+loading_add_template(Loading *loading, const char *id, const CedarPiece *piece)
+{
+	LoadedTemplate *template;
+
+	if (loading->n_templates == loading->templates_capacity)
+	{
+		loading->templates_capacity *= 2;
+		loading->templates = repalloc_huge(loading->templates,
+										   loading->templates_capacity * sizeof(LoadedTemplate));
+	}
+	template = &loading->templates[loading->n_templates++];
+	template->id = pstrdup(id);
+	template->piece = piece;
+}
+
+static void
+load_policy(Loading *loading, HeapTuple tuple, TupleDesc desc)
+{
+	bool		isnull;
+	char	   *id = authz_policy_column(tuple, desc, Anum_policies_policy_id);
+
+	if (DatumGetBool(heap_getattr(tuple, Anum_policies_enabled, desc, &isnull)))
+	{
+		char	   *text = authz_policy_column(tuple, desc, Anum_policies_policy);
+		bool		is_template;
+		size_t		size;
+		const CedarPiece *piece = authz_policy_compile(loading->arena, loading->set, id,
+													   text, strlen(text),
+													   &is_template, &size);
+
+		piece = memcpy(MemoryContextAllocHuge(CurrentMemoryContext, size), piece, size);
+		if (is_template)
+			loading_add_template(loading, id, piece);
+		else
+			loading_add(loading, id, piece);
+		cedar_arena_reset(loading->arena);
+		pfree(text);
+	}
+	else
+		loading_add_template(loading, id, NULL);
+	pfree(id);
+}
+
+static const LoadedTemplate *
+loading_find_template(const Loading *loading, const char *id)
+{
+	uint32		low = 0;
+	uint32		high = loading->n_templates;
+
+	while (low < high)
+	{
+		uint32		middle = low + (high - low) / 2;
+		int			c = strcmp(loading->templates[middle].id, id);
+
+		if (c == 0)
+			return &loading->templates[middle];
+		if (c < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return NULL;
+}
+
+static int
+policy_cmp(const void *a, const void *b)
+{
+	return strcmp(((const CedarPolicy *) a)->id, ((const CedarPolicy *) b)->id);
+}
+
+/* Links share their template's piece; those of a disabled one are disabled. */
+static void
+load_links(Loading *loading, Snapshot snapshot)
+{
+	uint32		n_policies = loading->n;
+	uint32		n;
+	const AuthzPolicyLink *links = authz_policy_links_read(loading->kept, snapshot,
+														   loading->set, &n);
+
+	for (uint32 i = 0; i < n; i++)
+	{
+		const LoadedTemplate *template;
+		CedarPolicy *policy;
+
+		if (!links[i].enabled)
+			continue;
+		template = loading_find_template(loading, links[i].template_id);
+		if (template != NULL && template->piece == NULL)
+			continue;
+		if (template != NULL)
+		{
+			policy = loading_add(loading, links[i].id, template->piece);
+			policy->principal = links[i].principal;
+			policy->resource = links[i].resource;
+		}
+		if (template == NULL || !cedar_policy_is_linked(policy))
+			ereport(ERROR,
+					(errcode(ERRCODE_DATA_CORRUPTED),
+					 errmsg("link \"%s\" does not fit a template \"%s\"",
+							links[i].id, links[i].template_id),
+					 errdetail("Policy set \"%s\".", loading->set),
+					 errhint("A restore or a replica has still to bring it, or triggers were disabled.")));
+	}
+	if (loading->n > n_policies && n_policies > 0)
+		qsort(loading->policies, loading->n, sizeof(CedarPolicy), policy_cmp);
+}
+
 /*
- * Load a set's enabled policies under this snapshot, in a context under the
- * caller's.
+ * Load a set's enabled policies and links under this snapshot, in a context
+ * under the caller's.
  */
 static AuthzPolicyVersion *
 version_load(Relation policies, Oid pkey, Snapshot snapshot, Oid relid,
@@ -145,15 +294,11 @@ version_load(Relation policies, Oid pkey, Snapshot snapshot, Oid relid,
 	MemoryContext scratch;
 	MemoryContext old;
 	AuthzPolicyVersion *version;
-	CedarArena *arena;
+	Loading		loading = {.set = set, .capacity = 16, .templates_capacity = 16};
 	Relation	index;
 	SysScanDesc scan;
 	ScanKeyData key;
 	HeapTuple	tuple;
-	TupleDesc	desc = RelationGetDescr(policies);
-	CedarPolicy *list;
-	uint32		n = 0;
-	uint32		capacity = 16;
 
 	cxt = AllocSetContextCreate(CurrentMemoryContext, "authz policy set",
 								ALLOCSET_DEFAULT_SIZES);
@@ -168,8 +313,10 @@ version_load(Relation policies, Oid pkey, Snapshot snapshot, Oid relid,
 	version->loaded_in = GetCurrentSubTransactionId();
 	version->cxt = cxt;
 	MemoryContextSwitchTo(scratch);
-	list = palloc(capacity * sizeof(CedarPolicy));
-	arena = authz_arena_create(scratch);
+	loading.policies = palloc(loading.capacity * sizeof(CedarPolicy));
+	loading.templates = palloc(loading.templates_capacity * sizeof(LoadedTemplate));
+	loading.arena = authz_arena_create(scratch);
+	loading.kept = authz_arena_create(scratch);
 
 	/* In index order: the ids' bytes decide the order of the reasons. */
 	index = index_open(pkey, AccessShareLock);
@@ -178,42 +325,14 @@ version_load(Relation policies, Oid pkey, Snapshot snapshot, Oid relid,
 	scan = systable_beginscan_ordered(policies, index, snapshot, 1, &key);
 	while (HeapTupleIsValid(tuple = systable_getnext_ordered(scan, ForwardScanDirection)))
 	{
-		bool		isnull;
-		bool		is_template;
-		const CedarPiece *piece;
-		size_t		size;
-		char	   *id;
-		char	   *text;
-		CedarPolicy *policy;
-
 		CHECK_FOR_INTERRUPTS();
-		if (!DatumGetBool(heap_getattr(tuple, Anum_policies_enabled, desc, &isnull)))
-			continue;
-
-		id = authz_policy_column(tuple, desc, Anum_policies_policy_id);
-		text = authz_policy_column(tuple, desc, Anum_policies_policy);
-		piece = authz_policy_compile(arena, set, id, text, strlen(text), &is_template, &size);
-		if (!is_template)
-		{
-			if (n == capacity)
-			{
-				capacity *= 2;
-				list = repalloc_huge(list, capacity * sizeof(CedarPolicy));
-			}
-			policy = &list[n++];
-			memset(policy, 0, sizeof(CedarPolicy));
-			policy->piece = memcpy(MemoryContextAllocHuge(scratch, size), piece, size);
-			policy->id = pstrdup(id);
-			policy->id_len = strlen(id);
-		}
-		pfree(id);
-		pfree(text);
-		cedar_arena_reset(arena);
+		load_policy(&loading, tuple, RelationGetDescr(policies));
 	}
 	systable_endscan_ordered(scan);
 	index_close(index, AccessShareLock);
+	load_links(&loading, snapshot);
 
-	version->layer.image = image_build(cxt, arena, list, n, set);
+	version->layer.image = image_build(cxt, loading.arena, loading.policies, loading.n, set);
 	version->policies.n_layers = 1;
 	version->policies.layers = &version->layer;
 
@@ -228,7 +347,7 @@ version_get(const char *set)
 {
 	AuthzRelations rels = *authz_relations();
 	AuthzPolicyVersion *version;
-	bool		writing = authz_write_current(rels.policies) != NULL;
+	bool		writing = authz_store_is_writing();
 	Relation	versions;
 	Relation	policies;
 	Snapshot	snapshot;
@@ -249,6 +368,7 @@ version_get(const char *set)
 	}
 
 	policies = table_open(rels.policies, AccessShareLock);
+	LockRelationOid(rels.policy_links, AccessShareLock);
 	snapshot = RegisterSnapshot(GetCatalogSnapshot(rels.policies));
 	row = authz_version_row_read(versions, rels.policy_versions_pkey, snapshot, set);
 	version = version_load(policies, rels.policies_pkey, snapshot,
@@ -343,7 +463,7 @@ authz_policy_get(AuthzStatement *statement, const char *set)
 				 errhint("Change policies, or run so many other statements, when it has ended.")));
 
 	/* Not while policies are being written: it stays with the caller. */
-	if (authz_write_current(authz_relations()->policies) != NULL)
+	if (authz_store_is_writing())
 		return version;
 
 	if (pin == NULL)

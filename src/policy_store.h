@@ -11,10 +11,22 @@
 
 #include "access/htup.h"
 #include "access/tupdesc.h"
+#include "commands/trigger.h"
 #include "utils/rel.h"
 #include "utils/snapshot.h"
 
 #include "cedar/cedar.h"
+
+/* The tables whose rows are a policy set; each has policy_set first. */
+typedef enum AuthzStoreTable
+{
+	AUTHZ_STORE_POLICIES,
+	AUTHZ_STORE_LINKS
+} AuthzStoreTable;
+
+#define AUTHZ_STORE_TABLES (AUTHZ_STORE_LINKS + 1)
+#define Anum_store_policy_set	1
+#define Anum_store_id			2	/* of policies and links */
 
 /* A version row in hand. */
 typedef struct AuthzVersionRow
@@ -37,5 +49,38 @@ extern const CedarPiece *authz_policy_compile(CedarArena *arena, const char *set
 											  const char *id, const char *text,
 											  size_t len, bool *is_template,
 											  size_t *size);
+
+/* Is a command of this transaction writing one of the tables just now? */
+extern bool authz_store_is_writing(void);
+
+/*
+ * Is what is written to be checked against other rows?  Not by an apply
+ * worker: that is done where the rows come from.
+ */
+extern bool authz_store_is_checked(void);
+
+/*
+ * Is a dump being restored, whose rows come in any order?  Then what a row
+ * refers to may still be to come.
+ */
+extern bool authz_store_is_restoring(void);
+
+/* Has the table rows of the set (NULL: of any), as of now? */
+extern bool authz_store_has_rows(AuthzStoreTable table, const char *set);
+
+/*
+ * What the triggers of all of them do; the function is one of this
+ * table's.  Before a statement: queue up behind other writers.  Before a row
+ * that is complete: note whether its set was empty.  After a row: note that
+ * its set has changed.  After the statement: advance each set touched.
+ */
+extern void authz_store_check_trigger(FunctionCallInfo fcinfo, AuthzStoreTable table,
+									  const char *function);
+extern HeapTuple authz_store_new_tuple(const TriggerData *trigdata);
+extern void authz_store_before_statement(AuthzStoreTable table);
+extern void authz_store_before_row(const TriggerData *trigdata, AuthzStoreTable table,
+								   const char *set);
+extern void authz_store_after_row(const TriggerData *trigdata, AuthzStoreTable table);
+extern void authz_store_after_statement(const TriggerData *trigdata, AuthzStoreTable table);
 
 #endif							/* AUTHZ_POLICY_STORE_H */

@@ -33,6 +33,9 @@ relation_invalidated(Datum arg, Oid relid)
 	if (relid == InvalidOid ||
 		relid == relations.policies ||
 		relid == relations.policies_pkey ||
+		relid == relations.policy_links ||
+		relid == relations.policy_links_pkey ||
+		relid == relations.policy_links_template ||
 		relid == relations.policy_versions ||
 		relid == relations.policy_versions_pkey ||
 		relid == relations.policy_changes ||
@@ -81,6 +84,9 @@ authz_relations(void)
 				 errhint("Create the extension authz in this database.")));
 	found.policies = relation_find(schema, "policies");
 	found.policies_pkey = relation_find(schema, "policies_pkey");
+	found.policy_links = relation_find(schema, "policy_links");
+	found.policy_links_pkey = relation_find(schema, "policy_links_pkey");
+	found.policy_links_template = relation_find(schema, "policy_links_template");
 	found.policy_versions = relation_find(schema, "policy_versions");
 	found.policy_versions_pkey = relation_find(schema, "policy_versions_pkey");
 	found.policy_changes = relation_find(schema, "policy_changes");

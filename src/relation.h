@@ -14,6 +14,9 @@ typedef struct AuthzRelations
 {
 	Oid			policies;
 	Oid			policies_pkey;
+	Oid			policy_links;
+	Oid			policy_links_pkey;
+	Oid			policy_links_template;
 	Oid			policy_versions;
 	Oid			policy_versions_pkey;
 	Oid			policy_changes;
@@ -34,7 +37,16 @@ typedef struct AuthzRelations
 #define Anum_policy_versions_policy_set	1
 #define Anum_policy_versions_version	2
 #define Anum_policy_versions_populated	3
-#define Natts_policy_versions			3
+#define Anum_policy_versions_has_links	4
+#define Natts_policy_versions			4
+
+#define Anum_policy_links_policy_set	1
+#define Anum_policy_links_link_id		2
+#define Anum_policy_links_template_id	3
+#define Anum_policy_links_principal		4
+#define Anum_policy_links_resource		5
+#define Anum_policy_links_enabled		6
+
 
 #define Anum_policy_changes_policy_set	1
 #define Anum_policy_changes_version		2

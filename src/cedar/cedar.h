@@ -369,6 +369,22 @@ extern uint32_t cedar_ast_count(const CedarAst *ast);
 /* Does policy i have slots (?principal, ?resource)? */
 extern bool cedar_ast_is_template(const CedarAst *ast, uint32_t i);
 
+typedef enum CedarSlotName
+{
+	CEDAR_SLOT_PRINCIPAL,
+	CEDAR_SLOT_RESOURCE
+} CedarSlotName;
+
+/* Does policy i have this slot? */
+extern bool cedar_ast_has_slot(const CedarAst *ast, uint32_t i, CedarSlotName slot);
+
+/*
+ * The value of an annotation of policy i, not NUL-terminated, and its length;
+ * of no bytes when it is written without one, NULL when it is not there.
+ */
+extern const char *cedar_ast_annotation(const CedarAst *ast, uint32_t i,
+										const char *key, size_t *len);
+
 /* Byte range of policy i in the text. */
 extern void cedar_ast_range(const CedarAst *ast, uint32_t i,
 							size_t *offset, size_t *length);

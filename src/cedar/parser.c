@@ -1386,6 +1386,33 @@ cedar_ast_is_template(const CedarAst *ast, uint32_t i)
 	return ast->policies[i].template;
 }
 
+bool
+cedar_ast_has_slot(const CedarAst *ast, uint32_t i, CedarSlotName slot)
+{
+	const CedarAstScope *scope = ast->policies[i].scope;
+
+	if (slot == CEDAR_SLOT_PRINCIPAL)
+		return scope[CEDAR_VAR_PRINCIPAL].slot;
+	return scope[CEDAR_VAR_RESOURCE].slot;
+}
+
+const char *
+cedar_ast_annotation(const CedarAst *ast, uint32_t i, const char *key, size_t *len)
+{
+	const CedarAstPolicy *policy = &ast->policies[i];
+
+	for (uint32_t k = 0; k < policy->n_annotations; k++)
+	{
+		const CedarAstAnnotation *a = &policy->annotations[k];
+
+		if (a->key->len != strlen(key) || memcmp(a->key->bytes, key, a->key->len) != 0)
+			continue;
+		*len = a->value == NULL ? 0 : a->value->len;
+		return a->value == NULL ? "" : a->value->bytes;
+	}
+	return NULL;
+}
+
 void
 cedar_ast_range(const CedarAst *ast, uint32_t i, size_t *offset, size_t *length)
 {

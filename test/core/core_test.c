@@ -583,6 +583,8 @@ test_parse(void)
 {
 	Bench		b;
 	CedarAst   *ast;
+	const char *value;
+	size_t		value_len;
 	static const char *const ones[] = {
 		ANY ";",
 		" // c\n" ANY "; // c",
@@ -624,6 +626,11 @@ test_parse(void)
 		   "%s", b.err.message);
 	CHECK(cedar_ast_count(ast) == 2);
 	CHECK(!cedar_ast_is_template(ast, 0) && cedar_ast_is_template(ast, 1));
+	CHECK(!cedar_ast_has_slot(ast, 0, CEDAR_SLOT_PRINCIPAL) && !cedar_ast_has_slot(ast, 0, CEDAR_SLOT_RESOURCE));
+	CHECK(!cedar_ast_has_slot(ast, 1, CEDAR_SLOT_PRINCIPAL) && cedar_ast_has_slot(ast, 1, CEDAR_SLOT_RESOURCE));
+	value = cedar_ast_annotation(ast, 0, "a", &value_len);
+	CHECK(value != NULL && value_len == 2 && memcmp(value, "b;", 2) == 0);
+	CHECK(cedar_ast_annotation(ast, 0, "ab", &value_len) == NULL && cedar_ast_annotation(ast, 1, "a", &value_len) == NULL);
 	for (uint32_t i = 0; i < 2; i++)
 	{
 		size_t		offset,
