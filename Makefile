@@ -9,7 +9,8 @@ EXTENSION = authz
 EXTVERSION = 0.1.0
 
 MODULE_big = authz
-OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c) $(wildcard src/cedar/*.c)))
+OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c) $(wildcard src/cedar/*.c) $(wildcard src/jose/*.c)))
+SHLIB_LINK = -lcrypto
 
 # The install script is these parts, in this order.
 SQL_PARTS = prolog entity cedar policy check token http
@@ -17,6 +18,7 @@ SQL_FILES = $(patsubst %,sql/%.sql,$(SQL_PARTS))
 DATA_built = $(EXTENSION)--$(EXTVERSION).sql
 
 REGRESS = cedar entity policy policy_link check check_batch token
+REGRESS += token_sign
 # pg_regress looks for tests in its output folder first, where our sql/ would be.
 REGRESS_OPTS = --inputdir=test --outputdir=test --load-extension=authz
 
@@ -52,6 +54,6 @@ $(DATA_built): $(SQL_FILES) Makefile
 	mv $@.tmp $@
 
 # PGXS tracks no headers; any of them rebuilds all.
-$(OBJS): $(wildcard src/*.h src/cedar/*.h)
+$(OBJS): $(wildcard src/*.h src/cedar/*.h src/jose/*.h)
 
 endif

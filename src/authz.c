@@ -8,6 +8,8 @@
 #include "postgres.h"
 #include "compat.h"
 
+#include <limits.h>
+
 #include "fmgr.h"
 #include "utils/guc.h"
 
@@ -15,6 +17,9 @@
 #include "relation.h"
 #include "statement.h"
 #include "token.h"
+#include "token_cache.h"
+#include "token_key.h"
+#include "token_master.h"
 
 AUTHZ_MODULE_MAGIC;
 
@@ -42,6 +47,99 @@ principal_type_check(char **newval, void **extra, GucSource source)
 	return true;
 }
 
+/*
+ * Who could change these in a session could choose whom it believes, and for
+ * how long.
+ */
+static void
+token_guc_init(void)
+{
+	DefineCustomStringVariable("authz.audience",
+							   "The audience (aud) of tokens that are signed and verified here.",
+							   NULL,
+							   &authz_audience,
+							   "",
+							   PGC_SUSET, 0,
+							   NULL, NULL, NULL);
+	DefineCustomStringVariable("authz.issuer",
+							   "The issuer (iss) of tokens that are signed here.",
+							   NULL,
+							   &authz_issuer,
+							   "",
+							   PGC_SUSET, 0,
+							   NULL, NULL, NULL);
+	DefineCustomIntVariable("authz.key_pending_period",
+							"How long a signing key is published before it signs.",
+							"Longer than verifiers take to fetch the key set.",
+							&authz_key_pending_period,
+							300, 0, INT_MAX,
+							PGC_SUSET, GUC_UNIT_S,
+							NULL, NULL, NULL);
+	DefineCustomIntVariable("authz.key_rotation_period",
+							"How long a signing key signs before signing_keys_maintain() rotates it; 0 for ever.",
+							NULL,
+							&authz_key_rotation_period,
+							90 * 24 * 3600, 0, INT_MAX,
+							PGC_SUSET, GUC_UNIT_S,
+							NULL, NULL, NULL);
+	DefineCustomStringVariable("authz.master_key_command",
+							   "A command that prints the master keys, instead of the file.",
+							   NULL,
+							   &authz_master_key_command,
+							   "",
+							   PGC_SIGHUP, GUC_SUPERUSER_ONLY,
+							   NULL, NULL, NULL);
+	DefineCustomStringVariable("authz.master_key_file",
+							   "The file with the master keys that private signing keys are encrypted under.",
+							   "By default beside the data directory, under its name followed by .authz_master_key.",
+							   &authz_master_key_file,
+							   "",
+							   PGC_SIGHUP, GUC_SUPERUSER_ONLY,
+							   NULL, NULL, NULL);
+	DefineCustomIntVariable("authz.token_cache_entries",
+							"How many verified tokens are remembered; 0 for none.",
+							"For all backends together where authz is preloaded, else for each.",
+							&authz_token_cache_entries,
+							10000, 0, 10 * 1000 * 1000,
+							PGC_SUSET, 0,
+							NULL, NULL, NULL);
+	DefineCustomIntVariable("authz.token_cache_idle",
+							"How long a verified token is remembered without being used.",
+							NULL,
+							&authz_token_cache_idle,
+							60, 1, INT_MAX,
+							PGC_SUSET, GUC_UNIT_S,
+							NULL, NULL, NULL);
+	DefineCustomIntVariable("authz.token_cache_ttl",
+							"How long a verified token is remembered.",
+							NULL,
+							&authz_token_cache_ttl,
+							300, 1, INT_MAX,
+							PGC_SUSET, GUC_UNIT_S,
+							NULL, NULL, NULL);
+	DefineCustomIntVariable("authz.token_clock_offset",
+							"Moves the clock of tokens, for tests.",
+							NULL,
+							&authz_token_clock_offset,
+							0, -INT_MAX, INT_MAX,
+							PGC_SUSET, GUC_UNIT_S | GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE | GUC_DISALLOW_IN_FILE,
+							NULL, NULL, NULL);
+	DefineCustomIntVariable("authz.token_lifetime",
+							"How long a token is valid when jwt_sign is not told.",
+							NULL,
+							&authz_token_lifetime,
+							900, 1, INT_MAX,
+							PGC_SUSET, GUC_UNIT_S,
+							NULL, NULL, NULL);
+	DefineCustomIntVariable("authz.token_max_lifetime",
+							"How long a token of a new signing key may be valid at most.",
+							"A key goes on verifying for that long after its last token.",
+							&authz_token_max_lifetime,
+							24 * 3600, 1, INT_MAX,
+							PGC_SUSET, GUC_UNIT_S,
+							NULL, NULL, NULL);
+}
+
 void
 _PG_init(void)
 {
@@ -64,8 +162,11 @@ _PG_init(void)
 							   "User",
 							   PGC_SUSET, 0,
 							   principal_type_check, NULL, NULL);
+	token_guc_init();
 	MarkGUCPrefixReserved("authz");
 
 	authz_relation_init();
 	authz_statement_init();
+	authz_principal_init();
+	authz_token_cache_init();
 }

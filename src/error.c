@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * error.c
- *	  Failures of the Cedar library as PostgreSQL errors.
+ *	  Failures of the Cedar and JOSE libraries as PostgreSQL errors.
  *
  * This is the only file that maps library errors to ereport.  A position in
  * policy text becomes an internal query with its position, which is what
@@ -15,6 +15,7 @@
 
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
+#include "miscadmin.h"
 
 #include "error.h"
 
@@ -165,5 +166,98 @@ authz_raise(const CedarError *err, AuthzTextKind kind,
 			 err->hint[0] != '\0' ? errhint("%s", err->hint) : 0,
 			 query != NULL ? internalerrquery(query) : 0,
 			 query != NULL ? internalerrposition(position) : 0));
+	pg_unreachable();
+}
+
+/* ---------------------------------------------------------------- JOSE */
+
+typedef struct JoseMap
+{
+	JoseCode	code;
+	int			sqlstate;
+	bool		tokens_fault;	/* when a token was handed in */
+} JoseMap;
+
+static const JoseMap jose_map[] = {
+	{JOSE_OK, ERRCODE_INTERNAL_ERROR, false},
+	{JOSE_ERR_NOMEM, ERRCODE_OUT_OF_MEMORY, false},
+	{JOSE_ERR_CANCELLED, ERRCODE_QUERY_CANCELED, false},
+	{JOSE_ERR_ARGUMENT, ERRCODE_INVALID_PARAMETER_VALUE, false},
+	{JOSE_ERR_LIMIT, ERRCODE_PROGRAM_LIMIT_EXCEEDED, true},
+	{JOSE_ERR_UNAVAILABLE, ERRCODE_FEATURE_NOT_SUPPORTED, false},
+	{JOSE_ERR_CRYPTO, ERRCODE_EXTERNAL_ROUTINE_EXCEPTION, false},
+	{JOSE_ERR_KEY_MALFORMED, ERRCODE_INVALID_PARAMETER_VALUE, false},
+	{JOSE_ERR_KEY_UNSUPPORTED, ERRCODE_FEATURE_NOT_SUPPORTED, false},
+	{JOSE_ERR_KEY_WEAK, ERRCODE_INVALID_PARAMETER_VALUE, false},
+	{JOSE_ERR_KEY_INVALID, ERRCODE_INVALID_PARAMETER_VALUE, false},
+	{JOSE_ERR_KEY_USE, ERRCODE_INVALID_PARAMETER_VALUE, true},
+	{JOSE_ERR_MALFORMED, AUTHZ_ERRCODE_TOKEN_MALFORMED, true},
+	{JOSE_ERR_ALGORITHM, AUTHZ_ERRCODE_TOKEN_ALGORITHM, true},
+	{JOSE_ERR_CRITICAL, AUTHZ_ERRCODE_TOKEN_CRITICAL, true},
+	{JOSE_ERR_UNKNOWN_KEY, AUTHZ_ERRCODE_TOKEN_UNKNOWN_KEY, true},
+	{JOSE_ERR_KEY_MISMATCH, AUTHZ_ERRCODE_TOKEN_ALGORITHM, true},
+	{JOSE_ERR_SIGNATURE, AUTHZ_ERRCODE_TOKEN_SIGNATURE, true},
+	{JOSE_ERR_TYPE, AUTHZ_ERRCODE_TOKEN_TYPE, true},
+	{JOSE_ERR_MISSING_CLAIM, AUTHZ_ERRCODE_TOKEN_MISSING_CLAIM, true},
+	{JOSE_ERR_ISSUER, AUTHZ_ERRCODE_TOKEN_ISSUER, true},
+	{JOSE_ERR_AUDIENCE, AUTHZ_ERRCODE_TOKEN_AUDIENCE, true},
+	{JOSE_ERR_SUBJECT, AUTHZ_ERRCODE_TOKEN_SUBJECT, true},
+	{JOSE_ERR_EXPIRED, AUTHZ_ERRCODE_TOKEN_EXPIRED, true},
+	{JOSE_ERR_NOT_YET_VALID, AUTHZ_ERRCODE_TOKEN_NOT_YET_VALID, true}
+};
+
+StaticAssertDecl(lengthof(jose_map) == JOSE_CODE_COUNT,
+				 "jose_map has one line for each JoseCode");
+
+static const JoseMap *
+jose_map_find(JoseCode code)
+{
+	for (int i = 0; i < lengthof(jose_map); i++)
+	{
+		if (jose_map[i].code == code)
+			return &jose_map[i];
+	}
+	return &jose_map[0];
+}
+
+bool
+authz_token_is_at_fault(JoseCode code)
+{
+	return jose_map_find(code)->tokens_fault;
+}
+
+void
+authz_raise_jose(const JoseError *err, const char *what)
+{
+	CHECK_FOR_INTERRUPTS();
+	ereport(ERROR,
+			(errcode(jose_map_find(err->code)->sqlstate),
+			 what != NULL ? errmsg("%s: %s", what, err->message) :
+			 errmsg("%s", err->message),
+			 err->detail[0] != '\0' ? errdetail_internal("%s", err->detail) : 0));
+	pg_unreachable();
+}
+
+void
+authz_raise_token(const JoseError *err, bool over_http)
+{
+	const JoseMap *map = jose_map_find(err->code);
+	int			sqlstate = map->sqlstate;
+
+	if (!map->tokens_fault)
+		authz_raise_jose(err, NULL);
+	if (err->code == JOSE_ERR_LIMIT || err->code == JOSE_ERR_KEY_USE)
+		sqlstate = err->code == JOSE_ERR_LIMIT ? AUTHZ_ERRCODE_TOKEN_MALFORMED :
+			AUTHZ_ERRCODE_TOKEN_UNKNOWN_KEY;
+	if (over_http)
+		ereport(ERROR,
+				(errcode(MAKE_SQLSTATE('P', 'T', '4', '0', '1')),
+				 errmsg("%s", err->message),
+				 errdetail_internal("%s%s%s", unpack_sql_state(sqlstate),
+									err->detail[0] != '\0' ? ": " : "", err->detail)));
+	ereport(ERROR,
+			(errcode(sqlstate),
+			 errmsg("%s", err->message),
+			 err->detail[0] != '\0' ? errdetail_internal("%s", err->detail) : 0));
 	pg_unreachable();
 }

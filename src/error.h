@@ -9,6 +9,23 @@
 #define AUTHZ_ERROR_H
 
 #include "cedar/cedar.h"
+#include "jose/jose.h"
+
+/* SQLSTATEs of our own: class JW, tokens.  docs/token.md has the table. */
+#define AUTHZ_ERRCODE_TOKEN_MALFORMED		MAKE_SQLSTATE('J', 'W', '0', '0', '1')
+#define AUTHZ_ERRCODE_TOKEN_ALGORITHM		MAKE_SQLSTATE('J', 'W', '0', '0', '2')
+#define AUTHZ_ERRCODE_TOKEN_CRITICAL		MAKE_SQLSTATE('J', 'W', '0', '0', '3')
+#define AUTHZ_ERRCODE_TOKEN_UNKNOWN_KEY		MAKE_SQLSTATE('J', 'W', '0', '0', '4')
+#define AUTHZ_ERRCODE_TOKEN_SIGNATURE		MAKE_SQLSTATE('J', 'W', '0', '0', '5')
+#define AUTHZ_ERRCODE_TOKEN_TYPE			MAKE_SQLSTATE('J', 'W', '0', '0', '6')
+#define AUTHZ_ERRCODE_TOKEN_MISSING_CLAIM	MAKE_SQLSTATE('J', 'W', '0', '0', '7')
+#define AUTHZ_ERRCODE_TOKEN_ISSUER			MAKE_SQLSTATE('J', 'W', '0', '0', '8')
+#define AUTHZ_ERRCODE_TOKEN_AUDIENCE		MAKE_SQLSTATE('J', 'W', '0', '0', '9')
+#define AUTHZ_ERRCODE_TOKEN_SUBJECT			MAKE_SQLSTATE('J', 'W', '0', '1', '0')
+#define AUTHZ_ERRCODE_TOKEN_EXPIRED			MAKE_SQLSTATE('J', 'W', '0', '1', '1')
+#define AUTHZ_ERRCODE_TOKEN_NOT_YET_VALID	MAKE_SQLSTATE('J', 'W', '0', '1', '2')
+#define AUTHZ_ERRCODE_TOKEN_ROLE			MAKE_SQLSTATE('J', 'W', '0', '1', '3')
+#define AUTHZ_ERRCODE_NO_SIGNING_KEY		MAKE_SQLSTATE('J', 'W', '1', '0', '1')
 
 /* What the positions of a CedarError count in. */
 typedef enum AuthzTextKind
@@ -25,5 +42,21 @@ typedef enum AuthzTextKind
 pg_noreturn extern void authz_raise(const CedarError *err, AuthzTextKind kind,
 						const char *text, size_t len,
 						const char *what, const char *detail);
+
+/*
+ * Raise a failure of the JOSE library.  The primary message is `WHAT:
+ * message`, or the message alone when what is NULL.
+ */
+pg_noreturn extern void authz_raise_jose(const JoseError *err, const char *what);
+
+/*
+ * The same for a token that was handed in.  Over HTTP it is the caller's
+ * fault: the SQLSTATE is then PT401, which PostgREST answers as 401, and the
+ * DETAIL begins with the SQLSTATE that it would have been.
+ */
+pg_noreturn extern void authz_raise_token(const JoseError *err, bool over_http);
+
+/* Is it the token's fault, rather than a failure of the machine? */
+extern bool authz_token_is_at_fault(JoseCode code);
 
 #endif							/* AUTHZ_ERROR_H */

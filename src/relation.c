@@ -43,7 +43,14 @@ relation_invalidated(Datum arg, Oid relid)
 		relid == relations.entities ||
 		relid == relations.entities_pkey ||
 		relid == relations.gateway_roles ||
-		relid == relations.gateway_roles_pkey)
+		relid == relations.gateway_roles_pkey ||
+		relid == relations.signing_keys ||
+		relid == relations.signing_keys_pkey ||
+		relid == relations.signing_keys_active_key ||
+		relid == relations.trusted_issuers ||
+		relid == relations.trusted_issuers_pkey ||
+		relid == relations.issuer_subjects ||
+		relid == relations.issuer_subjects_pkey)
 		relations_valid = false;
 }
 
@@ -96,6 +103,13 @@ authz_relations(void)
 	found.entities_pkey = relation_find(schema, "entities_pkey");
 	found.gateway_roles = relation_find(schema, "gateway_roles");
 	found.gateway_roles_pkey = relation_find(schema, "gateway_roles_pkey");
+	found.signing_keys = relation_find(schema, "signing_keys");
+	found.signing_keys_pkey = relation_find(schema, "signing_keys_pkey");
+	found.signing_keys_active_key = relation_find(schema, "signing_keys_active_key");
+	found.trusted_issuers = relation_find(schema, "trusted_issuers");
+	found.trusted_issuers_pkey = relation_find(schema, "trusted_issuers_pkey");
+	found.issuer_subjects = relation_find(schema, "issuer_subjects");
+	found.issuer_subjects_pkey = relation_find(schema, "issuer_subjects_pkey");
 	relations = found;
 	relations_valid = true;
 	return &relations;

@@ -26,6 +26,13 @@ typedef struct AuthzRelations
 	Oid			entities_pkey;
 	Oid			gateway_roles;
 	Oid			gateway_roles_pkey;
+	Oid			signing_keys;
+	Oid			signing_keys_pkey;
+	Oid			signing_keys_active_key;
+	Oid			trusted_issuers;
+	Oid			trusted_issuers_pkey;
+	Oid			issuer_subjects;
+	Oid			issuer_subjects_pkey;
 } AuthzRelations;
 
 /* Columns, by number. */
@@ -60,6 +67,29 @@ typedef struct AuthzRelations
 #define Anum_entities_parents	4
 
 #define Anum_gateway_roles_role_name	1
+
+#define Anum_signing_keys_kid			1
+#define Anum_signing_keys_alg			2
+#define Anum_signing_keys_purpose		3
+#define Anum_signing_keys_state			4
+#define Anum_signing_keys_public_jwk	5
+#define Anum_signing_keys_private_key	6
+#define Anum_signing_keys_max_lifetime	7
+
+/* signing_keys_active_key */
+#define Anum_active_key_purpose	1
+#define Anum_active_key_alg		2
+
+#define Anum_trusted_issuers_issuer		1
+#define Anum_trusted_issuers_jwks		2
+#define Anum_trusted_issuers_audience	3
+#define Anum_trusted_issuers_principal_type	4
+#define Anum_trusted_issuers_roles		5
+#define Anum_trusted_issuers_enabled	6
+
+#define Anum_issuer_subjects_issuer		1
+#define Anum_issuer_subjects_subject	2
+#define Anum_issuer_subjects_principal	3
 
 /*
  * The OIDs as of now.  The result is valid until the next call; copy what has

@@ -217,3 +217,35 @@ jose_claims_check(const JoseHost *host, const char *payload, size_t payload_len,
 	jose_json_free(host, &doc);
 	return code;
 }
+
+JoseCode
+jose_claims_string(const JoseHost *host, const char *payload, size_t payload_len,
+				   const char *name, char **value, JoseError *err)
+{
+	JoseJsonDoc doc;
+	const JoseJson *claim;
+	char	   *copy = NULL;
+	JoseCode	code = JOSE_OK;
+
+	if (payload_len > JOSE_MAX_TOKEN_BYTES)
+		return jose_fail(err, JOSE_ERR_LIMIT, "claims have more than %d bytes", JOSE_MAX_TOKEN_BYTES);
+	TRY(jose_json_parse(host, payload, payload_len, JOSE_ERR_MALFORMED, "claims", &doc, err));
+	claim = jose_json_get(doc.root, name);
+	if (claim != NULL && claim->type != JOSE_JSON_STRING)
+		code = jose_fail(err, JOSE_ERR_MALFORMED, "claims are malformed: \"%s\" is not a string", name);
+	else if (claim != NULL)
+	{
+		copy = jose_alloc(host, claim->len + 1);
+		if (copy == NULL)
+			code = jose_nomem(err);
+		else
+		{
+			memcpy(copy, claim->text, claim->len);
+			copy[claim->len] = '\0';
+		}
+	}
+	jose_json_free(host, &doc);
+	if (code == JOSE_OK)
+		*value = copy;
+	return code;
+}

@@ -74,6 +74,7 @@ typedef enum JoseCode
 	JOSE_ERR_MALFORMED,			/* not a compact JWS, or its JSON is not sound */
 	JOSE_ERR_ALGORITHM,			/* `alg` is not one of ours (`none` never is) */
 	JOSE_ERR_CRITICAL,			/* the header has `crit` */
+	JOSE_ERR_UNKNOWN_KEY,		/* for hosts that look keys up: none is the token's */
 	JOSE_ERR_KEY_MISMATCH,		/* algorithm of the key is another one */
 	JOSE_ERR_SIGNATURE,			/* the signature is not this key's */
 	JOSE_ERR_TYPE,				/* `typ` is another one */
@@ -329,6 +330,12 @@ typedef struct JoseVerifyOptions
 	 * types: without case, and with `application/` where there is no slash.
 	 */
 	const char *typ;
+
+	/*
+	 * The caller has it on record that this very key has found this very token
+	 * good before: leave out the signature, and check everything else.
+	 */
+	bool		known_good;
 } JoseVerifyOptions;
 
 /*
@@ -402,5 +409,16 @@ extern JoseCode jose_claims_check(const JoseHost *host,
 								  const JoseExpectations *expectations,
 								  int64_t now, JoseTimes *times,
 								  JoseError *err);
+
+/*
+ * A claim that is a string, NUL-terminated; NULL where it is absent.
+ * JOSE_ERR_MALFORMED: the payload is not one JSON object, or the claim is of
+ * another type.  Of a payload that was not verified it says nothing more than
+ * where to look for the key.
+ */
+extern JoseCode jose_claims_string(const JoseHost *host,
+								   const char *payload, size_t payload_len,
+								   const char *name, char **value,
+								   JoseError *err);
 
 #endif							/* JOSE_H */
