@@ -3,7 +3,7 @@
 //   node seeds.js TARGET FOLDER FILE...
 //
 // FILE holds cases as JSON lines (test/core/cases, fuzz/seeds.jsonl; for the
-// targets of schemas test/core/schema_cases, conform_cases).  For the
+// targets of schemas test/core/schema_cases, conform_cases, validate_cases).  For the
 // target "image" the policies' texts are written, to be compiled by
 // image_seeds.  Inputs are named by a hash of their bytes.
 'use strict';
@@ -48,7 +48,7 @@ for (const file of files) {
 		if (test.expr !== undefined) {
 			test.policies = `permit(principal, action, resource) when { ${test.expr} };`;
 		}
-		const policies = text(undefined, test.policies);
+		const policies = text(undefined, test.policies || test.policy);
 		const entities = text(test.entities, test.entities_text);
 		const request = text(test.request, test.request_text);
 		switch (target) {
