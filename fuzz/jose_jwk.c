@@ -44,7 +44,7 @@ const char *const fuzz_seeds[] = {
 const size_t fuzz_n_seeds = sizeof(fuzz_seeds) / sizeof(fuzz_seeds[0]);
 
 static char *
-export(const JoseKey *key, JosePart part, size_t *len)
+export_part(const JoseKey *key, JosePart part, size_t *len)
 {
 	char	   *text;
 	JoseError	err;
@@ -64,13 +64,13 @@ check_copy(JoseKey *key, JosePart part)
 				b[JOSE_THUMBPRINT_SIZE];
 	size_t		len,
 				again_len;
-	char	   *text = export(key, part, &len);
+	char	   *text = export_part(key, part, &len);
 	char	   *again;
 	JoseCode	code = jose_jwk_parse(&fuzz_host, text, len, jose_jwk_algorithm(key), &copy, &err);
 
 	/* a private key for signing alone is for verifying as a public one */
 	FUZZ_REQUIRE(code == JOSE_OK, "%s does not come back: %s", text, err.message);
-	again = export(copy, part, &again_len);
+	again = export_part(copy, part, &again_len);
 	FUZZ_REQUIRE(len == again_len && memcmp(text, again, len) == 0, "%s\n%s", text, again);
 	FUZZ_REQUIRE(jose_jwk_thumbprint(key, a, &err) == JOSE_OK && jose_jwk_thumbprint(copy, b, &err) == JOSE_OK &&
 				 strcmp(a, b) == 0, "thumbprints");
