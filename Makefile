@@ -9,16 +9,17 @@ EXTENSION = authz
 EXTVERSION = 0.1.0
 
 MODULE_big = authz
-OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c) $(wildcard src/cedar/*.c) $(wildcard src/jose/*.c)))
-SHLIB_LINK = -lcrypto
+OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c) $(wildcard src/cedar/*.c) $(wildcard src/jose/*.c) $(wildcard src/password/*.c)))
+SHLIB_LINK = -lcrypto -lcrypt
 
 # The install script is these parts, in this order.
-SQL_PARTS = prolog entity cedar policy check token http
+SQL_PARTS = prolog entity cedar policy check token identity session http http_session
 SQL_FILES = $(patsubst %,sql/%.sql,$(SQL_PARTS))
 DATA_built = $(EXTENSION)--$(EXTVERSION).sql
+DATA = data/common_passwords.bin
 
 REGRESS = cedar entity policy policy_link check check_batch token
-REGRESS += token_sign
+REGRESS += token_sign identity
 # pg_regress looks for tests in its output folder first, where our sql/ would be.
 REGRESS_OPTS = --inputdir=test --outputdir=test --load-extension=authz
 
@@ -33,6 +34,12 @@ EXTRA_CLEAN = test/results test/regression.diffs test/regression.out \
 PG_CFLAGS = -std=gnu11 -fvisibility=hidden -Wextra -Wno-unused-parameter \
 	-Wno-sign-compare -Wno-missing-field-initializers \
 	-Wno-declaration-after-statement
+# libsodium has the faster Argon2id; without it, passwords use scrypt.
+ifeq (0,$(shell pkg-config --exists libsodium 2>/dev/null; echo $$?))
+PG_CPPFLAGS += -DUSE_LIBSODIUM $(shell pkg-config --cflags libsodium)
+SHLIB_LINK += $(shell pkg-config --libs libsodium)
+endif
+
 ifdef WERROR
 PG_CFLAGS += -Werror
 endif
@@ -54,6 +61,6 @@ $(DATA_built): $(SQL_FILES) Makefile
 	mv $@.tmp $@
 
 # PGXS tracks no headers; any of them rebuilds all.
-$(OBJS): $(wildcard src/*.h src/cedar/*.h src/jose/*.h)
+$(OBJS): $(wildcard src/*.h src/cedar/*.h src/jose/*.h src/password/*.h)
 
 endif

@@ -13,6 +13,7 @@
 #include "fmgr.h"
 #include "utils/guc.h"
 
+#include "identity.h"
 #include "policy.h"
 #include "relation.h"
 #include "statement.h"
@@ -163,6 +164,7 @@ _PG_init(void)
 							   PGC_SUSET, 0,
 							   principal_type_check, NULL, NULL);
 	token_guc_init();
+	authz_identity_init();
 	MarkGUCPrefixReserved("authz");
 
 	authz_relation_init();

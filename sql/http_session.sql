@@ -1,0 +1,215 @@
+/*
+ * http_session: what callers over HTTP may do about accounts and sessions.
+ *
+ * These are SECURITY DEFINER: they act for the user whose token the request
+ * has, or for nobody, and only the owner may call what they call.
+ */
+
+CREATE FUNCTION authz.http_client_header(name text) RETURNS text
+LANGUAGE sql STABLE STRICT
+BEGIN ATOMIC
+	SELECT nullif(current_setting('request.headers', true), '')::json->>lower(name)
+	WHERE EXISTS (SELECT FROM authz.gateway_roles g WHERE g.role_name = session_user);
+END;
+COMMENT ON FUNCTION authz.http_client_header(text) IS
+	'A header of the request, in a session that a registered gateway has opened; else null';
+
+CREATE FUNCTION authz.http_client_address() RETURNS inet
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	header text := authz.setting('authz.client_address_header');
+	value text;
+BEGIN
+	IF NOT EXISTS (SELECT FROM authz.gateway_roles g WHERE g.role_name = session_user) THEN
+		RETURN inet_client_addr();
+	END IF;
+	IF header = '' THEN
+		RETURN NULL;
+	END IF;
+	/* Of a list, the last one is what the nearest proxy has seen. */
+	value := btrim(regexp_replace(authz.http_client_header(header), '^.*,', ''));
+	BEGIN
+		RETURN value::inet;
+	EXCEPTION WHEN invalid_text_representation THEN
+		RETURN NULL;
+	END;
+END
+$$;
+COMMENT ON FUNCTION authz.http_client_address() IS
+	'The address of the client: of the connection, or through a gateway what authz.client_address_header says; null when it is not known';
+
+CREATE FUNCTION authz_api.register(email text, password text) RETURNS json
+LANGUAGE sql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+	SELECT authz.register(email, password);
+END;
+COMMENT ON FUNCTION authz_api.register(text, text) IS
+	E'Make an account\nThe answer is the same whether the email is known or not; a message goes to it.';
+
+CREATE FUNCTION authz_api.login(email text, password text) RETURNS json
+LANGUAGE sql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+	SELECT authz.login(email, password, authz.http_client_address(), authz.http_client_header('user-agent'));
+END;
+COMMENT ON FUNCTION authz_api.login(text, text) IS
+	E'Sign in\nAnswers {"access_token", "token_type", "expires_in", "refresh_token"}; refusals have "error" and "error_description", and "retry_after" in seconds.';
+
+CREATE FUNCTION authz_api.refresh(refresh_token text) RETURNS json
+LANGUAGE sql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+	SELECT authz.refresh(refresh_token);
+END;
+COMMENT ON FUNCTION authz_api.refresh(text) IS
+	E'Get new tokens\nUses the refresh token up and answers as login does.';
+
+CREATE FUNCTION authz_api.revoke(refresh_token text) RETURNS json
+LANGUAGE sql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+	SELECT authz.http_answer(200, jsonb_build_object('revoked', true))
+	FROM (SELECT authz.revoke(refresh_token)) x;
+END;
+COMMENT ON FUNCTION authz_api.revoke(text) IS
+	E'End the session of a refresh token\nRFC 7009: the answer is the same when there is no such session.';
+
+CREATE FUNCTION authz_api.verify_email(token text) RETURNS json
+LANGUAGE sql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+	SELECT authz.verify_email(token);
+END;
+COMMENT ON FUNCTION authz_api.verify_email(text) IS
+	E'Verify an email address\nBy the token that was sent to it.';
+
+CREATE FUNCTION authz_api.request_password_reset(email text) RETURNS json
+LANGUAGE sql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+	SELECT authz.request_password_reset(email);
+END;
+COMMENT ON FUNCTION authz_api.request_password_reset(text) IS
+	E'Ask for a password reset\nThe answer is the same whether the email is known or not.';
+
+CREATE FUNCTION authz_api.reset_password(token text, password text) RETURNS json
+LANGUAGE sql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+	SELECT authz.reset_password(token, password);
+END;
+COMMENT ON FUNCTION authz_api.reset_password(text, text) IS
+	E'Set a password by a token\nOf a password reset or an invitation; ends all sessions.';
+
+CREATE FUNCTION authz_api.change_password(current_password text, new_password text) RETURNS json
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	s authz.sessions := authz.current_session();
+BEGIN
+	RETURN authz.change_password(s.user_id, current_password, new_password, s.id,
+								 authz.address_subject(authz.http_client_address()));
+END
+$$;
+COMMENT ON FUNCTION authz_api.change_password(text, text) IS
+	E'Change the password\nEnds the other sessions.';
+
+CREATE FUNCTION authz_api.me() RETURNS json
+LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	s authz.sessions := authz.current_session();
+BEGIN
+	RETURN (SELECT json_build_object('id', u.id, 'email', u.email,
+				'email_verified', u.email_verified_at IS NOT NULL, 'created_at', u.created_at,
+				'last_login', u.last_login, 'attributes', u.attributes, 'session_id', s.id)
+			FROM authz.users u WHERE u.id = s.user_id);
+END
+$$;
+COMMENT ON FUNCTION authz_api.me() IS
+	E'Who am I?\nThe user of the access token.';
+
+CREATE FUNCTION authz_api.sessions() RETURNS json
+LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	mine authz.sessions := authz.current_session();
+BEGIN
+	RETURN (SELECT coalesce(json_agg(json_build_object('id', s.id, 'created_at', s.created_at,
+				'last_seen', s.last_seen, 'expires_at', s.expires_at, 'address', host(s.address),
+				'user_agent', s.user_agent, 'amr', s.amr, 'current', s.id = mine.id)
+				ORDER BY s.created_at DESC, s.id), '[]')
+			FROM authz.sessions s
+			WHERE s.user_id = mine.user_id AND s.expires_at > now() AND s.ended_at IS NULL);
+END
+$$;
+COMMENT ON FUNCTION authz_api.sessions() IS
+	E'My sessions\nThose that live, the newest first.';
+
+CREATE FUNCTION authz_api.logout() RETURNS json
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	mine authz.sessions := authz.current_session();
+BEGIN
+	PERFORM authz.session_end(mine.id, 'logout');
+	RETURN authz.http_answer(200, jsonb_build_object('ended', 1));
+END
+$$;
+COMMENT ON FUNCTION authz_api.logout() IS
+	E'Sign out\nEnds the session of the access token.';
+
+CREATE FUNCTION authz_api.end_session(id uuid) RETURNS json
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	mine authz.sessions := authz.current_session();
+	ended boolean := false;
+BEGIN
+	IF EXISTS (SELECT FROM authz.sessions s WHERE s.id = end_session.id AND s.user_id = mine.user_id) THEN
+		ended := authz.session_end(end_session.id, 'user');
+	END IF;
+	RETURN authz.http_answer(200, jsonb_build_object('ended', ended::integer));
+END
+$$;
+COMMENT ON FUNCTION authz_api.end_session(uuid) IS
+	E'End one of my sessions';
+
+CREATE FUNCTION authz_api.end_all_sessions(keep_current boolean DEFAULT false) RETURNS json
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	mine authz.sessions := authz.current_session();
+BEGIN
+	RETURN authz.http_answer(200, jsonb_build_object('ended',
+		authz.sessions_end(mine.user_id, 'user', CASE WHEN keep_current THEN mine.id END)));
+END
+$$;
+COMMENT ON FUNCTION authz_api.end_all_sessions(boolean) IS
+	E'End all my sessions\nWith "keep_current", all but this one.';
+
+CREATE FUNCTION authz_api.pre_request() RETURNS void
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+	SELECT authz.session_check();
+END;
+COMMENT ON FUNCTION authz_api.pre_request() IS
+	'PostgREST''s db-pre-request: refuses the access tokens of sessions that have ended (401)';
+
+REVOKE ALL ON FUNCTION
+	authz.http_client_header(text), authz.http_client_address(),
+	authz_api.register(text, text), authz_api.login(text, text), authz_api.refresh(text),
+	authz_api.revoke(text), authz_api.verify_email(text), authz_api.request_password_reset(text),
+	authz_api.reset_password(text, text), authz_api.change_password(text, text), authz_api.me(),
+	authz_api.sessions(), authz_api.logout(), authz_api.end_session(uuid),
+	authz_api.end_all_sessions(boolean), authz_api.pre_request()
+	FROM PUBLIC;

@@ -1,0 +1,165 @@
+/*-------------------------------------------------------------------------
+ *
+ * session.c
+ *	  Sessions: what SQL cannot do for them.
+ *
+ * The flows are in sql/session.sql.  Here are the parameters, and the
+ * encryption of a refresh's answer under a key that only who presented the
+ * token has: AES-256-GCM, 12 random bytes in front, the tag behind.  A key is
+ * used for one message, so the nonce cannot repeat under it.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+#include "compat.h"
+
+#include <openssl/evp.h>
+
+#include "fmgr.h"
+#include "utils/guc.h"
+#include "utils/timestamp.h"
+
+#include "session.h"
+
+#define KEY_LEN 32
+#define NONCE_LEN 12
+#define TAG_LEN 16
+
+static char *access_token_role;
+static int	max_sessions;
+static int	refresh_grace;
+static int	session_idle_timeout;
+static int	session_lifetime;
+static int	second_factor_lifetime;
+
+PG_FUNCTION_INFO_V1(authz_seal);
+PG_FUNCTION_INFO_V1(authz_unseal);
+
+static void
+check_key(bytea *key)
+{
+	if (VARSIZE_ANY_EXHDR(key) != KEY_LEN)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the key must have %d bytes", KEY_LEN)));
+}
+
+/* seal(key bytea, plain bytea, aad bytea) → bytea */
+Datum
+authz_seal(PG_FUNCTION_ARGS)
+{
+	bytea	   *key = PG_GETARG_BYTEA_PP(0);
+	bytea	   *plain = PG_GETARG_BYTEA_PP(1);
+	bytea	   *aad = PG_GETARG_BYTEA_PP(2);
+	int			len = VARSIZE_ANY_EXHDR(plain);
+	bytea	   *out = palloc(VARHDRSZ + NONCE_LEN + len + TAG_LEN);
+	unsigned char *nonce = (unsigned char *) VARDATA(out);
+	unsigned char *text = nonce + NONCE_LEN;
+	EVP_CIPHER_CTX *ctx;
+	int			n;
+	bool		done;
+
+	check_key(key);
+	SET_VARSIZE(out, VARHDRSZ + NONCE_LEN + len + TAG_LEN);
+	if (!pg_strong_random(nonce, NONCE_LEN))
+		ereport(ERROR,
+				(errcode(ERRCODE_INTERNAL_ERROR),
+				 errmsg("could not generate random bytes")));
+	ctx = EVP_CIPHER_CTX_new();
+	done = ctx != NULL &&
+		EVP_EncryptInit_ex(ctx, EVP_aes_256_gcm(), NULL,
+						   (unsigned char *) VARDATA_ANY(key), nonce) == 1 &&
+		EVP_EncryptUpdate(ctx, NULL, &n, (unsigned char *) VARDATA_ANY(aad),
+						  VARSIZE_ANY_EXHDR(aad)) == 1 &&
+		EVP_EncryptUpdate(ctx, text, &n, (unsigned char *) VARDATA_ANY(plain), len) == 1 &&
+		EVP_EncryptFinal_ex(ctx, text + n, &n) == 1 &&
+		EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_GCM_GET_TAG, TAG_LEN, text + len) == 1;
+	EVP_CIPHER_CTX_free(ctx);
+	if (!done)
+		ereport(ERROR,
+				(errcode(ERRCODE_INTERNAL_ERROR),
+				 errmsg("could not encrypt")));
+	PG_RETURN_BYTEA_P(out);
+}
+
+/* unseal(key bytea, sealed bytea, aad bytea) → bytea: NULL when it is not what seal made. */
+Datum
+authz_unseal(PG_FUNCTION_ARGS)
+{
+	bytea	   *key = PG_GETARG_BYTEA_PP(0);
+	bytea	   *sealed = PG_GETARG_BYTEA_PP(1);
+	bytea	   *aad = PG_GETARG_BYTEA_PP(2);
+	int			len = (int) VARSIZE_ANY_EXHDR(sealed) - NONCE_LEN - TAG_LEN;
+	unsigned char *nonce = (unsigned char *) VARDATA_ANY(sealed);
+	unsigned char *text = nonce + NONCE_LEN;
+	bytea	   *out;
+	EVP_CIPHER_CTX *ctx;
+	int			n;
+	bool		done;
+
+	check_key(key);
+	if (len < 0)
+		PG_RETURN_NULL();
+	out = palloc(VARHDRSZ + len);
+	SET_VARSIZE(out, VARHDRSZ + len);
+	ctx = EVP_CIPHER_CTX_new();
+	done = ctx != NULL &&
+		EVP_DecryptInit_ex(ctx, EVP_aes_256_gcm(), NULL,
+						   (unsigned char *) VARDATA_ANY(key), nonce) == 1 &&
+		EVP_DecryptUpdate(ctx, NULL, &n, (unsigned char *) VARDATA_ANY(aad),
+						  VARSIZE_ANY_EXHDR(aad)) == 1 &&
+		EVP_DecryptUpdate(ctx, (unsigned char *) VARDATA(out), &n, text, len) == 1 &&
+		EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_GCM_SET_TAG, TAG_LEN, text + len) == 1 &&
+		EVP_DecryptFinal_ex(ctx, (unsigned char *) VARDATA(out) + n, &n) == 1;
+	EVP_CIPHER_CTX_free(ctx);
+	if (!done)
+		PG_RETURN_NULL();
+	PG_RETURN_BYTEA_P(out);
+}
+
+void
+authz_session_init(void)
+{
+	DefineCustomStringVariable("authz.access_token_role",
+							   "The claim role of access tokens: the database role that a gateway switches to.",
+							   NULL,
+							   &access_token_role,
+							   "authz_user",
+							   PGC_SUSET, 0,
+							   NULL, NULL, NULL);
+	DefineCustomIntVariable("authz.max_sessions",
+							"Sessions that a user may have; one more ends the oldest.",
+							NULL,
+							&max_sessions,
+							100, 1, 100000,
+							PGC_SUSET, 0,
+							NULL, NULL, NULL);
+	DefineCustomIntVariable("authz.refresh_grace",
+							"How long a used refresh token gets the same answer again.",
+							"For answers that were lost on the way; 0: never.",
+							&refresh_grace,
+							10, 0, 300,
+							PGC_SUSET, GUC_UNIT_S,
+							NULL, NULL, NULL);
+	DefineCustomIntVariable("authz.second_factor_lifetime",
+							"How long a login waits for its second factor.",
+							NULL,
+							&second_factor_lifetime,
+							5 * SECS_PER_MINUTE, 30, SECS_PER_HOUR,
+							PGC_SUSET, GUC_UNIT_S,
+							NULL, NULL, NULL);
+	DefineCustomIntVariable("authz.session_idle_timeout",
+							"A session that is not refreshed for this long expires.",
+							NULL,
+							&session_idle_timeout,
+							14 * SECS_PER_DAY, 60, 366 * SECS_PER_DAY,
+							PGC_SUSET, GUC_UNIT_S,
+							NULL, NULL, NULL);
+	DefineCustomIntVariable("authz.session_lifetime",
+							"A session expires after this long, whatever happens.",
+							NULL,
+							&session_lifetime,
+							30 * SECS_PER_DAY, 60, 10 * 366 * SECS_PER_DAY,
+							PGC_SUSET, GUC_UNIT_S,
+							NULL, NULL, NULL);
+}

@@ -1,0 +1,201 @@
+-- Users, passwords, one-time tokens, throttling.
+\pset null '(null)'
+\pset format unaligned
+\set SHOW_CONTEXT never
+SET authz.argon2_memory = '1MB';
+
+-- Hashes that others made (test/identity/hashes.py) of `correct horse battery`.
+CREATE TEMP TABLE hashes (name text, hash text);
+INSERT INTO hashes VALUES
+	('argon2id', '$argon2id$v=19$m=4096,t=3,p=4$zwWkfaJdDs9dOCmaZ7w44g$ioe85G0BGJuBdrJI7hm/k5bkfnAW0zwvI5Gdfs/0Mwk'),
+	('argon2i', '$argon2i$v=19$m=4096,t=3,p=1$gb43V7fE0D48z0qojg20Cw$xxe1ZOIfVgABCcv+UfVXpT2gLO0ggXQGxKZMOW/4jjo'),
+	('argon2id, long', '$argon2id$v=19$m=1024,t=2,p=1$MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY$3eEjuezR/FVgz5jFcZrfALj5niup8lma91DZdv57H+GFtg4g5D3R647g8GT0wRd4MJt3u/o3tK86kfTebbG6Yw'),
+	('bcrypt 2a', '$2a$05$Gflthiz/IgvqDFgHWhpxbOYAtsFh9g.SXP2M9.JsxoaAqhik1.02O'),
+	('bcrypt 2b', '$2b$05$nd5Pd1ZzWFNPIudZo6PPs.BoY6rzMh1/jjgkAwKJa21stACnJE1MG'),
+	('bcrypt 2y', '$2y$05$nd5Pd1ZzWFNPIudZo6PPs.BoY6rzMh1/jjgkAwKJa21stACnJE1MG'),
+	('scrypt', '$scrypt$ln=10,r=8,p=2$iRFC6B0jxDjnnNPaG4NQSg$4tEEVVIpUhOgMp0h4rvqFEttDsvsaBkeDG1+jCP0MlQ'),
+	('pbkdf2-sha256', '$pbkdf2-sha256$2000$1Jrz3pszBsDYG8PYuzfmvA$EjzJne8Y7rY.HW3uchVH9mHq41TIZcQUPn70i9N5ZnA'),
+	('pbkdf2-sha512', '$pbkdf2-sha512$2000$67137l2LEUJorbUWAsC4Vw$Mr93jnQGk8WLfvka1/6KNdMOOMTKjkN9mJ85vOFyK.zXWWSdcPBtU3hSY6zLXbKx0PPPdK8c16K1L3Le81/2jA'),
+	('pbkdf2-sha1', '$pbkdf2$2000$vNf6X8s5hxDiPOc8h9Da.w$.gEswRcz7ZK9WSBWbxbTVy5aCAM'),
+	('sha256-crypt', '$5$rounds=2000$sG0bcHCUh.2hRtPe$ziWABUKVi/YorFIH0WDo/WGCn6aTg/Q1WuBKGV8aob8'),
+	('sha512-crypt', '$6$9wljJxyotjL5vSYo$1UHm0b2vR5AOOi9bQYdjX8TZROpRr6pbGCtpxF1vjfUDNOZt7duIV2EeHuGXTruDkbSFiJqRRaCpd8NnMWOds1'),
+	('Django pbkdf2_sha256', 'pbkdf2_sha256$2000$NaCl$/lkQeLR6vg9092s3Sugi+eCD4OT+H5BjqLu857vcntI='),
+	('Django pbkdf2_sha1', 'pbkdf2_sha1$2000$NaCl$73n2KSHIXyAdL4A2pQSEEsVO81w='),
+	('Django argon2', 'argon2$argon2id$v=19$m=1024,t=2,p=8$KrlzM5LgvLcmj8LoDG2BJw$gdn34kg7r6Wd3+RXB8iiTY73HLuq3Uxg7ilYMhBd8jA'),
+	('Django bcrypt', 'bcrypt$$2b$05$no0h7mvJmVeuZ.R1Vtq15.hXTXk0.5HCJczOmIocS09XzPgKaRM6u'),
+	('Django bcrypt_sha256', 'bcrypt_sha256$$2b$05$k0IXSAPamnOw6qzY3ygpcO8plw65icbtu.7HD02STs9Y4CUnKo0lW'),
+	('Django scrypt', 'scrypt$1024$NaCl$8$5$V+nCzp9HVvgr4NNpXkDn4jxoCepBrmkWuha50ucvrFkQYf1A6FksVa1AHM74F7iC3Sg3cqvf3555C22/4s80Dg=='),
+	('Keycloak pbkdf2-sha256', '$pbkdf2-sha256$i=2750,l=64$MDEyMzQ1Njc4OWFiY2RlZg==$MU+PDyYp6qyuigtr5VjPxvSC4mfcCOzgPf5ZV9DukVfe8G4sEXbierOYBlN2AMsEG+svqAaCm+CWeL456Mojkg=='),
+	('Keycloak pbkdf2-sha512', '$pbkdf2-sha512$i=2100,l=64$MDEyMzQ1Njc4OWFiY2RlZg==$I3Y7g3x5mLEvqBrZ7zd84Ns3nZRZbwaVO31P1+S1j6c+ro/coKGHVDrz9Gyh6lMKaO9s/v28+cTRxPWxXaYUGw=='),
+	('Firebase', '$fbscrypt$v=1,n=14,r=8,p=1,ss=Bw==,sk=jxspr8Ki0RYycVU8zykbdLGjFQ3McFUH0uiiTvC8pVMXAn210wjLNmdZJzxUECKbm0QsEmYUSDzZvpjeJ9WmXA==$42xEC+ixf3L2lw==$RJkBVVJmq2D8z/P8tVAJsfbxFyFigzGZ/ZYbhXRpcO8eM8P7B9iMegRBywYXvJPgxpf783rPSVXOZ0CE5x+Q/g==');
+SELECT name, authz.password_verify('correct horse battery', hash) AS "right",
+	authz.password_verify('correct horse batterz', hash) AS "wrong", authz.password_is_current(hash) AS current
+FROM hashes;
+-- Any bit of a hash that is another makes it another password's, or no hash.
+CREATE FUNCTION verify(password text, hash text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	RETURN authz.password_verify(password, hash);
+EXCEPTION WHEN OTHERS THEN
+	RETURN SQLSTATE || ' ' || SQLERRM;
+END $$;
+SELECT name, count(*) FILTER (WHERE verify('correct horse battery', overlay(hash PLACING c FROM at)) = 'true') AS still_right
+FROM hashes, (SELECT hash AS h, length(hash) - 8 AS at FROM hashes) p, unnest('{A,b}'::text[]) c
+WHERE h = hash AND substr(hash, at, 1) <> c GROUP BY name HAVING count(*) FILTER (WHERE verify('correct horse battery', overlay(hash PLACING c FROM at)) = 'true') > 0;
+-- What is no hash, and what asks for too much.
+SELECT h, verify('x', h) FROM unnest(ARRAY['', '$', 'plain', '$1$salt$hash', '$2a$', '$2b$05$abc', '$2b$31$wcqT8zjYM3PxflkROzFUjuKGz8w4yr9WqrMep/HL2/cP4TN9kzFUq',
+	'$argon2d$v=19$m=1024,t=1,p=1$MDEyMzQ1Njc4OWFiY2RlZg$MDEyMzQ1Njc4OWFiY2RlZg', '$argon2id$v=16$m=1024,t=1,p=1$MDEyMzQ1Njc4OWFiY2RlZg$MDEyMzQ1Njc4OWFiY2RlZg',
+	'$argon2id$v=19$m=99999999,t=1,p=1$MDEyMzQ1Njc4OWFiY2RlZg$MDEyMzQ1Njc4OWFiY2RlZg', '$argon2id$v=19$m=1024,t=99999,p=1$MDEyMzQ1Njc4OWFiY2RlZg$MDEyMzQ1Njc4OWFiY2RlZg',
+	'$argon2id$v=19$m=1024,t=1,p=1$MDEyMzQ1Njc4OWFiY2RlZg$', '$scrypt$ln=30,r=8,p=1$MDEyMzQ1Njc4OWFiY2RlZg$MDEyMzQ1Njc4OWFiY2RlZg', '$scrypt$ln=99999999999,r=8,p=1$MDEy$MDEy',
+	'$pbkdf2-sha256$i=0,l=32$MDEy$MDEyMzQ1Njc4OWFiY2RlZg', '$pbkdf2-sha256$i=999999999,l=16$MDEy$MDEyMzQ1Njc4OWFiY2RlZg', '$pbkdf2-sha256$i=1000,l=17$MDEy$MDEyMzQ1Njc4OWFiY2RlZg',
+	'$pbkdf2-sha256$1000$MDEy$MDEyMzQ1Njc4OWFiY2RlZh', 'pbkdf2_sha256$1000$salt', '$5$rounds=999999999$salt$hash', repeat('x', 2000)]) h;
+
+-- Our own: Argon2id by default, scrypt where that is chosen; an NFKC variant is the same password.
+SELECT authz.password_hash('correct horse battery') LIKE '$argon2id$v=19$m=1024,t=2,p=1$%' AS argon2id;
+SELECT authz.password_hash('x') <> authz.password_hash('x') AS salted;
+SELECT authz.password_verify(U&'\FB01sch und A\030Angstr\00F6m', authz.password_hash(U&'fisch und \00C5ngstro\0308m')) AS nfkc;
+SELECT authz.password_verify('Fisch', authz.password_hash('fisch')) AS case_matters;
+SET authz.scrypt_cost = 10;
+SET authz.password_algorithm = 'scrypt';
+SELECT h LIKE '$scrypt$ln=10,r=8,p=3$%' AS scrypt, authz.password_verify('x', h) AS "right", authz.password_verify('y', h) AS "wrong", authz.password_is_current(h) AS current
+FROM authz.password_hash('x') h;
+RESET authz.password_algorithm;
+SELECT authz.password_hash(repeat('x', 5000));
+
+-- The list of common passwords: those on it, in any case and width, and how many that are not.
+SELECT p, authz.password_is_common(p) FROM unnest(ARRAY['password', 'PassWord1', U&'\FF50\FF41\FF53\FF53\FF57\FF4F\FF52\FF441', '123456789', 'qwertyuiop', 'iloveyou',
+	'correct horse battery', 'sehr-geheim-und-lang', '']) p;
+SELECT count(*) FILTER (WHERE authz.password_is_common(md5(i::text))) AS false_positives FROM generate_series(1, 200000) i;
+
+-- Emails: unique after NFKC and case folding, whatever the collation.
+SELECT authz.casefold(U&'STRASSE Stra\00DFe \1E9E \03A3\03C3\03C2 \0130 \0390 \FB03 \+010400 \AB70') AS folded;
+CREATE FUNCTION email(email text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	RETURN authz.email_normalize(email);
+EXCEPTION WHEN OTHERS THEN
+	RETURN SQLSTATE || ' ' || SQLERRM;
+END $$;
+SELECT e, email(e) FROM unnest(ARRAY['alice@example.com', ' Alice@EXAMPLE.com ', U&'\FF21lice\FF20example.com', U&'\00E9@x.de', U&'E\0301@X.DE', U&'Stra\00DFe@x.de', 'STRASSE@x.de', 'a+b.c@x.y', 'a@localhost',
+	'', '@', 'a@', '@b', 'a', 'a@b@c', 'a b@c', E'a\tb@c', E'a\n@c', U&'a\200B@c', U&'a\202E@c', 'a@b..c', 'a@.b', 'a@b.', 'a@-b', '.a@b', 'a..b@c', '"a"@b', 'a,b@c', repeat('a', 65) || '@b', 'a@' || repeat('b', 255)]) e;
+
+-- Users.
+SELECT authz.user_create('Alice@Example.com', 'correct horse battery', '{"level": 3}') AS alice \gset
+SELECT email, email_normalized, active, attributes, last_login, email_verified_at, created_at > now() - interval '1 minute' AS created_now FROM authz.get_user(:'alice');
+SELECT authz.user_create('alice@example.COM');
+SELECT authz.user_create('no address');
+\set VERBOSITY terse
+SELECT authz.user_create('bob@example.com', attributes => '[]');
+\set VERBOSITY default
+SELECT authz.user_create('bob@example.com', 'short');
+SELECT authz.user_create('bob@example.com') AS bob \gset
+SELECT authz.user_create('carol@example.com', email_verified => true) AS carol \gset
+UPDATE authz.users SET active = false WHERE id = :'carol';
+SELECT email FROM authz.get_users_batch(ARRAY[:'alice', :'bob', :'carol', :'alice', '00000000-0000-0000-0000-000000000000', NULL]::uuid[]) ORDER BY email;
+SELECT authz.get_user('00000000-0000-0000-0000-000000000000') IS NULL AS none;
+EXPLAIN (COSTS OFF) SELECT id FROM authz.users WHERE email_normalized = 'alice@example.com' AND active;
+
+-- Which passwords can be used: length in characters after NFKC, the list, the email; no other rule.
+SELECT p, authz.password_problem(p, 'alice.liddell@example.com') FROM unnest(ARRAY['elevenchars', 'twelve chars', U&'\4E00\4E01\4E02\4E03\4E04\4E05\4E06\4E07\4E08\4E09\4E0A', U&'\4E00\4E01\4E02\4E03\4E04\4E05\4E06\4E07\4E08\4E09\4E0A\4E0B',
+	U&'e\0301e\0301e\0301e\0301e\0301e\0301', 'Alice.Liddell', 'ALICE.LIDDELL@example.com', 'aaaaaaaaaaaaaa', 'abababababababab', 'abcabcabcabc', repeat('long and longer ', 8)]) p;
+SELECT authz.password_problem(NULL, 'a@b');
+SET authz.password_min_length = 7;
+SET authz.password_min_length = 8;
+SELECT p, authz.password_problem(p, 'a@b') FROM unnest(ARRAY['sunshine', 'xk7!wq2m', 'xk7!wq2']) p;
+RESET authz.password_min_length;
+SELECT authz.password_problem(repeat('ab1', 1400), 'a@b');
+
+-- Registering answers the same for a known email; its owner gets a message, one an hour.
+SELECT authz.register('Dave@example.com', 'correct horse battery');
+SELECT authz.register('dave@EXAMPLE.com', 'another long password');
+SELECT authz.register('dave@example.com', 'another long password');
+SELECT authz.register('eve@example.com', 'iloveyou1234');
+SELECT authz.register('eve@example.com', 'short'), authz.register(NULL, 'x'), authz.register('x', NULL);
+SELECT authz.register('no address', 'correct horse battery');
+SELECT kind, recipient, payload->>'expires_at' IS NOT NULL AS expires, length(payload->>'token') AS token FROM authz.outbox ORDER BY id;
+SELECT count(*) FROM authz.users WHERE email_normalized = 'dave@example.com';
+SELECT authz.password_verify('correct horse battery', hash) FROM authz.user_passwords p JOIN authz.users u ON u.id = user_id WHERE email_normalized = 'dave@example.com';
+
+-- One-time tokens: hashed, for one purpose, once, for a time, void when the address changes.
+SELECT payload->>'token' AS token FROM authz.outbox_take() WHERE kind = 'email_verification' \gset
+SELECT count(*) AS left FROM authz.outbox;
+SELECT count(*) AS in_clear FROM authz.one_time_tokens WHERE token_hash = convert_to(:'token', 'UTF8');
+SELECT authz.reset_password(:'token', 'yet another password');
+SELECT authz.verify_email(:'token');
+SELECT authz.verify_email(:'token'), authz.verify_email(''), authz.verify_email(NULL);
+SELECT email_verified_at IS NOT NULL AS verified FROM authz.users WHERE email_normalized = 'dave@example.com';
+SELECT authz.request_password_reset('DAVE@example.com'), authz.request_password_reset('nobody@example.com'), authz.request_password_reset('carol@example.com'), authz.request_password_reset('bad');
+SELECT authz.request_password_reset('dave@example.com');
+SELECT kind, recipient FROM authz.outbox;
+SELECT payload->>'token' AS token FROM authz.outbox_take() \gset
+SELECT authz.reset_password(:'token', 'short');
+UPDATE authz.one_time_tokens SET expires_at = now() - interval '1 second' WHERE purpose = 'password_reset';
+SELECT authz.reset_password(:'token', 'yet another password');
+UPDATE authz.one_time_tokens SET expires_at = now() + interval '1 minute' WHERE purpose = 'password_reset';
+SELECT authz.reset_password(:'token', 'yet another password');
+SELECT authz.reset_password(:'token', 'yet another password');
+SELECT authz.password_verify('yet another password', hash) FROM authz.user_passwords p JOIN authz.users u ON u.id = user_id WHERE email_normalized = 'dave@example.com';
+SELECT id AS dave FROM authz.users WHERE email_normalized = 'dave@example.com' \gset
+SELECT authz.email_verification_send(:'dave');
+UPDATE authz.users SET email = 'David@example.com' WHERE id = :'dave';
+SELECT count(*) FROM authz.one_time_tokens WHERE user_id = :'dave' AND purpose = 'email_verification';
+SELECT authz.invite('frank@example.com', '{"level": 1}', ARRAY['Group::"staff"', 'Group::"staff"']::authz.entity_uid[]) AS frank \gset
+SELECT parent FROM authz.user_groups WHERE user_id = :'frank';
+SELECT payload->>'token' AS token FROM authz.outbox_take() WHERE kind = 'invitation' \gset
+SELECT authz.reset_password(:'token', 'correct horse battery');
+SELECT email_verified_at IS NOT NULL AS verified FROM authz.users WHERE id = :'frank';
+SELECT authz.change_password(:'frank', 'wrong', 'a quite new password');
+SELECT authz.change_password(:'frank', 'correct horse battery', 'short');
+SELECT authz.change_password(:'frank', 'correct horse battery', 'a quite new password');
+SELECT authz.password_verify('a quite new password', hash) FROM authz.user_passwords WHERE user_id = :'frank';
+SELECT kind FROM authz.outbox_take();
+
+-- Throttling: ROLLBACK takes nothing back, subtransactions neither.
+CREATE FUNCTION attempt(password text, account text, address text DEFAULT NULL) RETURNS text LANGUAGE sql
+	AS $$ SELECT result || CASE WHEN result = 'throttled' THEN CASE WHEN retry_after IS NULL THEN ' for ever' WHEN retry_after BETWEEN 1 AND 900 THEN ' for a while' ELSE ' ' || retry_after END ELSE '' END
+		FROM authz.password_attempt(password, (SELECT hash FROM authz.user_passwords p JOIN authz.users u ON u.id = user_id WHERE email_normalized = account), account, address) $$;
+SET authz.login_account_failures = 5;
+BEGIN;
+SELECT attempt('wrong', 'alice@example.com') FROM generate_series(1, 2);
+SAVEPOINT s;
+SELECT attempt('wrong', 'alice@example.com') FROM generate_series(1, 2);
+ROLLBACK TO s;
+ROLLBACK;
+BEGIN READ ONLY;
+SELECT attempt('wrong', 'alice@example.com');
+COMMIT;
+SELECT kind, failures, blocked_until IS NULL AS open FROM authz.throttles() WHERE subject = 'alice@example.com';
+-- Even the right one has to wait now, and waiting is not counted.  (With fewer free ones the wait is longer than this test.)
+SET authz.login_account_failures = 1;
+SELECT attempt('correct horse battery', 'alice@example.com');
+SELECT failures, blocked_until > now() AS blocked FROM authz.throttles() WHERE subject = 'alice@example.com';
+SELECT authz.throttle_clear('account', 'alice@example.com'), authz.throttle_clear('account', 'alice@example.com');
+SET authz.login_account_failures = 5;
+SELECT attempt('wrong', 'alice@example.com'), attempt('correct horse battery', 'alice@example.com');
+SELECT count(*) AS forgotten FROM authz.throttles() WHERE subject = 'alice@example.com';
+-- Unknown accounts are counted alike.
+SELECT attempt('wrong', 'ghost@example.com') FROM generate_series(1, 5);
+SET authz.login_account_failures = 1;
+SELECT attempt('wrong', 'ghost@example.com');
+SET authz.login_account_failures = 5;
+-- An address: signing in oneself does not free it.
+SET authz.login_address_failures = 3;
+SELECT attempt('wrong', 'a1@example.com', '192.0.2.1'), attempt('wrong', 'a2@example.com', '192.0.2.1');
+SELECT attempt('correct horse battery', 'alice@example.com', '192.0.2.1');
+SELECT attempt('wrong', 'a3@example.com', '192.0.2.1');
+SET authz.login_address_failures = 1;
+SELECT attempt('wrong', 'a4@example.com', '192.0.2.1');
+SELECT attempt('correct horse battery', 'alice@example.com', '192.0.2.1'), attempt('correct horse battery', 'alice@example.com', '192.0.2.2');
+SELECT failures FROM authz.throttles() WHERE subject IN ('192.0.2.1', 'a4@example.com') ORDER BY subject;
+-- A lock, until it is cleared or the password is reset.
+SET authz.login_lock_failures = 5;
+SELECT attempt('wrong', 'alice@example.com') FROM generate_series(1, 6);
+SELECT blocked_until FROM authz.throttles() WHERE subject = 'alice@example.com';
+SELECT authz.password_set(:'alice', 'a quite new password');
+SELECT attempt('a quite new password', 'alice@example.com');
+-- Administrators clear them.
+SELECT authz.throttle_clear(kind, subject) FROM authz.throttles();
+SELECT authz.throttle_reserve('second_factor', 'x'), authz.throttle_reserve('nonsense', 'x');
+SELECT authz.throttle_clear('second_factor', 'x');
+
+DROP FUNCTION attempt, email, verify;
+DELETE FROM authz.users;
+DELETE FROM authz.outbox;
