@@ -830,3 +830,10 @@ cedar_eval_condition(CedarEval *e, const CedarPiece *piece, bool *result)
 	*result = v.u.i != 0;
 	return CEDAR_OK;
 }
+
+CedarCode
+cedar_eval_node(CedarEval *e, uint32_t node, CedarValue *result)
+{
+	e->err->has_position = false;
+	return eval(e, node, result);
+}

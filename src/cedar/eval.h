@@ -113,4 +113,10 @@ extern CedarCode cedar_scope_matches(CedarEval *e, const CedarPolicy *policy,
 extern CedarCode cedar_eval_condition(CedarEval *e, const CedarPiece *piece,
 									  bool *result);
 
+/*
+ * Evaluate one node of it again, behind cedar_eval_condition.  What the node
+ * takes is taken from e->steps.
+ */
+extern CedarCode cedar_eval_node(CedarEval *e, uint32_t node, CedarValue *result);
+
 #endif							/* CEDAR_EVAL_H */

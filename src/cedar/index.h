@@ -99,6 +99,10 @@ cedar_scope_uid(const CedarPolicy *policy, CedarVar side, uint32_t i)
 	return (const CedarUid *) (block + uids[i]);
 }
 
+/* Does this part of the policy's scope match?  The policy is the one at hand. */
+extern CedarCode cedar_scope_matches(CedarEval *e, const CedarPolicy *policy,
+									 CedarVar side, bool *matches);
+
 /* How many uids it names; a slot is one. */
 static inline uint32_t
 cedar_scope_count(const CedarScope *s)

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * alloc_test.c
- *	  Every entry point of cedar.h that allocates, under an allocator that
+ *	  Every entry point of cedar.h and explain.h that allocates, under an allocator that
  *	  fails: the answer is CEDAR_ERR_NOMEM, nothing is left behind, and the
  *	  same call in the same arena succeeds when there is memory again.
  *
@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "explain.h"
 #include "harness.h"
 #include "partial.h"
 #include "spec_eval.h"
@@ -127,6 +128,8 @@ typedef struct Fixture
 	CedarRequest request;
 	SpecDecision spec;
 	CedarDecision decision;
+	CedarExplanation *explanations;
+	uint32_t	n_explanations;
 } Fixture;
 
 #define MUST(call) \
@@ -183,6 +186,8 @@ fixture_open(Fixture *f)
 	f->source = cedar_entities_source(f->entities);
 	MUST(spec_authorize(f->arena, f->ast, &f->source, &f->request, &f->spec, &err));
 	MUST(cedar_authorize(f->arena, f->policies, f->n, NULL, &f->source, &f->request, true, &f->decision, &err));
+	MUST(cedar_explain(f->arena, &(CedarPolicies) {.array = f->policies,.n = f->n}, true, &f->source, &f->request,
+					   &f->explanations, &f->n_explanations, &err));
 }
 
 static void
@@ -531,6 +536,53 @@ do_errors(Fixture *f, CedarArena *arena, bool *right, CedarError *err)
 }
 
 static CedarCode
+do_explain(Fixture *f, CedarArena *arena, bool *right, CedarError *err)
+{
+	CedarPolicies policies = {.array = f->policies,.n = f->n,.index = f->index};
+	CedarExplanation *x;
+	uint32_t	n;
+	uint32_t	errors = 0;
+	bool		allow = false;
+	CedarCode	code = cedar_explain(arena, &policies, true, &f->source, &f->request, &x, &n, err);
+
+	*right = code == CEDAR_OK;
+	for (uint32_t i = 0; *right && i < n; i++)
+	{
+		errors += x[i].outcome == CEDAR_FAILED;
+		allow = allow || x[i].outcome == CEDAR_SATISFIED;
+	}
+	*right = *right && errors == f->spec.n_errors && allow == f->spec.allow;
+	return code;
+}
+
+static CedarCode
+do_seen(Fixture *f, CedarArena *arena, bool *right, CedarError *err)
+{
+	const char *json;
+	size_t		len;
+	CedarCode	code = CEDAR_OK;
+
+	for (uint32_t i = 0; i < f->n_explanations && code == CEDAR_OK; i++)
+		code = cedar_seen_to_json(arena, &f->explanations[i], policies_text, strlen(policies_text), &json, &len, err);
+	*right = code == CEDAR_OK && json[0] == '{' && json[len - 1] == '}';
+	return code;
+}
+
+static CedarCode
+do_value_json(Fixture *f, CedarArena *arena, bool *right, CedarError *err)
+{
+	CedarValue	v = cedar_value_rec(f->request.context);
+	const char *json;
+	size_t		len;
+	CedarCode	code = cedar_value_to_json(arena, &v, 100, &json, &len, err);
+	json_t	   *o = code == CEDAR_OK ? json_loadb(json, len, 0, NULL) : NULL;
+
+	*right = json_object_size(o) == f->request.context->n;
+	json_decref(o);
+	return code;
+}
+
+static CedarCode
 do_alloc(Fixture *f, CedarArena *arena, bool *right, CedarError *err)
 {
 	(void) f;
@@ -623,14 +675,16 @@ static const struct
 	{"cedar_partial_authorize and its residuals", do_partial, false},
 	{"cedar_decision_to_json", do_response, false},
 	{"cedar_errors_to_json", do_errors, false},
+	{"cedar_explain", do_explain, false},
+	{"cedar_seen_to_json", do_seen, false},
+	{"cedar_value_to_json", do_value_json, false},
 	{"malformed input", do_bad, true},
 };
 
-/* Is there an entry for every function of cedar.h that is given an arena to fill? */
+/* Is there an entry for every function of a header that is given an arena to fill? */
 static void
-check_complete(void)
+check_complete(const char *path, int least)
 {
-	static const char path[] = "../../src/cedar/cedar.h";
 	FILE	   *f = fopen(path, "r");
 	char		line[512];
 	int			found = 0;
@@ -658,7 +712,7 @@ check_complete(void)
 	}
 	if (f != NULL)
 		fclose(f);
-	if (found < 13)
+	if (found < least)
 	{
 		printf("%s: %d functions found\n", path, found);
 		failed++;
@@ -771,7 +825,8 @@ main(void)
 	}
 	injected++;
 
-	check_complete();
+	check_complete("../../src/cedar/cedar.h", 13);
+	check_complete("../../src/cedar/explain.h", 3);
 	check_verify();
 	for (size_t i = 0; i < LENGTH(entries); i++)
 	{
