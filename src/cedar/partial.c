@@ -781,9 +781,9 @@ partial_policy(Partial *p, const CedarPolicy *policy, bool *satisfiable, CedarRe
 }
 
 CedarCode
-cedar_partial_authorize(CedarArena *arena, const CedarPolicy *policies, uint32_t n,
-						const CedarEntitySource *source, const CedarRequest *request,
-						const CedarUnknown *unknown, CedarPartial *result, CedarError *err)
+cedar_partial(CedarArena *arena, const CedarPolicies *policies,
+			  const CedarEntitySource *source, const CedarRequest *request,
+			  const CedarUnknown *unknown, CedarPartial *result, CedarError *err)
 {
 	Partial		p = {.arena = arena,.err = err,.unknown = unknown};
 	CedarRequest known = *request;
@@ -808,17 +808,18 @@ cedar_partial_authorize(CedarArena *arena, const CedarPolicy *policies, uint32_t
 	}
 	cedar_eval_init(&p.eval, arena, source, &known, err);
 	memset(result, 0, sizeof(*result));
-	for (uint32_t i = 0; i < n; i++)
+	for (uint32_t i = 0; i < cedar_policies_count(policies); i++)
 	{
 		void	   *array = residuals;
 		bool		satisfiable;
+		CedarPolicy policy;
 		CedarResidual r = {.policy = i};
 
 		if (i % 16 == 0)
 			cedar_arena_check_interrupt(arena);
-		if (!cedar_policy_is_linked(&policies[i]))
+		if (!cedar_policies_get(policies, i, &policy) || !cedar_policy_is_linked(&policy))
 			continue;
-		TRY(partial_policy(&p, &policies[i], &satisfiable, &r));
+		TRY(partial_policy(&p, &policy, &satisfiable, &r));
 		if (!satisfiable)
 			continue;
 		if (!cedar_grow(arena, &array, &cap, result->n + 1, sizeof(CedarResidual)))

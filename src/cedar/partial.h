@@ -63,14 +63,14 @@ typedef struct CedarPartial
 
 /*
  * Evaluate policies as far as the request is known.  Of what is unknown the
- * request's uid is not looked at and may be NULL.  Codes as of cedar_authorize.
+ * request's uid is not looked at and may be NULL.  Codes as of cedar_decide.
+ * Residuals refer to the policies' pieces.
  */
-extern CedarCode cedar_partial_authorize(CedarArena *arena,
-										 const CedarPolicy *policies, uint32_t n,
-										 const CedarEntitySource *source,
-										 const CedarRequest *request,
-										 const CedarUnknown *unknown,
-										 CedarPartial *partial, CedarError *err);
+extern CedarCode cedar_partial(CedarArena *arena, const CedarPolicies *policies,
+							   const CedarEntitySource *source,
+							   const CedarRequest *request,
+							   const CedarUnknown *unknown,
+							   CedarPartial *partial, CedarError *err);
 
 /* Is the expression one that fails, whatever the unknown is? */
 extern bool cedar_residual_fails(const CedarExpr *expr);

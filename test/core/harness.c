@@ -405,6 +405,7 @@ check_residuals(Run *run, const CedarPolicy *policies, uint32_t n,
 				const CedarEntitySource *source, const CedarRequest *request,
 				const CedarUnknown *unknown, const CedarDecision *d, const char *what)
 {
+	const CedarPolicies all = {.array = policies,.n = n};
 	CedarRequest known = *request;
 	CedarPartial partial;
 	CedarDecision again;
@@ -418,7 +419,7 @@ check_residuals(Run *run, const CedarPolicy *policies, uint32_t n,
 		known.action = NULL;
 	if (unknown->is[2])
 		known.resource = NULL;
-	code = cedar_partial_authorize(run->arena, policies, n, source, &known, unknown, &partial, &err);
+	code = cedar_partial(run->arena, &all, source, &known, unknown, &partial, &err);
 	if (code != CEDAR_OK)
 	{
 		if (code != CEDAR_ERR_LIMIT)
