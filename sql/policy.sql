@@ -146,7 +146,23 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'authz_policy_touch';
 COMMENT ON FUNCTION authz.policy_touch(text) IS
 	'Advance the version of a policy set that was changed while triggers were disabled; gives the new version';
 
-REVOKE ALL ON FUNCTION authz.policies_before_statement(), authz.policies_before_row(),
+CREATE FUNCTION authz.policy_images(OUT policy_set text, OUT version bigint, OUT policies bigint,
+	OUT layers integer, OUT bytes bigint, OUT pins bigint, OUT shared boolean, OUT newest boolean)
+RETURNS SETOF record
+LANGUAGE c VOLATILE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'authz_policy_images';
+COMMENT ON FUNCTION authz.policy_images() IS
+	'The compiled policy sets of this database in shared memory, and those that this session has for itself';
+CREATE VIEW authz.policy_images AS SELECT * FROM authz.policy_images();
+COMMENT ON VIEW authz.policy_images IS
+	'The compiled policy sets of this database in shared memory, and those that this session has for itself';
+COMMENT ON COLUMN authz.policy_images.policies IS 'Enabled policies, templates and links';
+COMMENT ON COLUMN authz.policy_images.layers IS 'Parts it is made of; the versions of a set share them';
+COMMENT ON COLUMN authz.policy_images.bytes IS 'What its parts take, those shared with other versions included; of a session''s own version, the parts that nobody shares';
+COMMENT ON COLUMN authz.policy_images.pins IS 'Transactions that are using it; for a session''s own, statements';
+COMMENT ON COLUMN authz.policy_images.shared IS 'False: of this session alone';
+COMMENT ON COLUMN authz.policy_images.newest IS 'False: it goes when the last pin does';
+
+REVOKE ALL ON FUNCTION authz.policy_images(), authz.policies_before_statement(), authz.policies_before_row(),
 	authz.policies_after_row(), authz.policies_after_statement(),
 	authz.policy_links_before_statement(), authz.policy_links_before_row(),
 	authz.policy_links_after_row(), authz.policy_links_after_statement(),

@@ -11,6 +11,7 @@
 #include <limits.h>
 
 #include "fmgr.h"
+#include "miscadmin.h"
 #include "utils/guc.h"
 
 #include "identity.h"
@@ -165,6 +166,17 @@ _PG_init(void)
 							   principal_type_check, NULL, NULL);
 	token_guc_init();
 	authz_identity_init();
+	if (process_shared_preload_libraries_in_progress)
+	{
+		DefineCustomIntVariable("authz.shared_memory",
+								"Memory for compiled policies that all sessions share.",
+								"Asked for at the server's start; what is not used costs nothing. 0 turns it off.",
+								&authz_shared_memory,
+								256, 0, 1024 * 1024,
+								PGC_POSTMASTER, GUC_UNIT_MB,
+								NULL, NULL, NULL);
+		authz_shared_init();
+	}
 	MarkGUCPrefixReserved("authz");
 
 	authz_relation_init();

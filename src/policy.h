@@ -11,7 +11,11 @@
 #include "access/xact.h"
 
 #include "cedar/cedar.h"
+#include "policy_shared.h"
+#include "policy_store.h"
 #include "statement.h"
+
+struct AuthzPolicyBlock;		/* policy_cache.c */
 
 /* One version of one policy set, compiled. */
 typedef struct AuthzPolicyVersion
@@ -19,7 +23,7 @@ typedef struct AuthzPolicyVersion
 	dlist_node	node;			/* in the cache, when cached */
 	bool		cached;
 	int			pins;			/* statements that use it */
-	SubTransactionId loaded_in; /* Invalid once its transaction committed */
+	SubTransactionId loaded_in; /* Invalid: all in it is committed */
 
 	/* key */
 	char	   *set;
@@ -28,8 +32,11 @@ typedef struct AuthzPolicyVersion
 	TransactionId xmin;
 
 	CedarPolicies policies;		/* what cedar_decide asks */
-	CedarLayer	layer;
-	MemoryContext cxt;			/* holds all of it, this struct too */
+	CedarLayer	layers[AUTHZ_MAX_LAYERS];
+	struct AuthzPolicyBlock *blocks[AUTHZ_MAX_LAYERS];	/* NULL: shared memory's */
+	AuthzSharedRef shared;		/* what has the shared layers, if any has */
+	bool		held;			/* this session has pinned it */
+	MemoryContext cxt;			/* holds this struct, and bitmaps */
 } AuthzPolicyVersion;
 
 /*

@@ -13,11 +13,21 @@
  * in REPEATABLE READ it is old.  An entry is built in a context under the
  * caller's and reparented when it is complete.
  *
- * Transactions.  An entry remembers the subtransaction that loaded it; if
- * that aborts, or any around it, the entry goes, because it may show what was
- * rolled back under a key that did not change.  PREPARE TRANSACTION counts as
- * an abort here: this backend does not see the changes until COMMIT
- * PREPARED.  Nothing is cached from a set without a version row.  While a
+ * Shared memory.  A version that is committed is published there, and taken
+ * from there (policy_shared.c); what the session has of it is a handle, which
+ * pins it for as long as a statement of the transaction uses it.  It is
+ * committed when its version row is not this transaction's, and when this
+ * transaction has no lock on the policies as their writers have: then there can
+ * be no change of its own in what it reads, with triggers or without.  Where
+ * there is no room, or no shared memory, the session has layers of its own.
+ *
+ * Transactions.  An entry that is not committed in this sense remembers the
+ * subtransaction that loaded it; if that aborts, or any around it, the entry
+ * goes, because it may show what was rolled back under a key that did not
+ * change.  PREPARE TRANSACTION counts as an abort here: this backend does not
+ * see the changes until COMMIT PREPARED.  After COMMIT it goes to where others
+ * find it, if there is shared memory.  Nothing is cached from a set without a
+ * version row.  While a
  * command of this transaction is writing policies, its triggers' checks see
  * what is written so far: the version row moves at its end only, so nothing
  * is taken from the cache, put there or pinned.
@@ -30,31 +40,26 @@
  * make room, goes on if the version is still that of the set; otherwise it
  * raises, it does not change over to another one.
  *
- * Memory: an entry has its own context under CacheMemoryContext.  The cache
- * keeps the CACHED_MAX sets last used.
+ * Memory: an entry has its own context under CacheMemoryContext, and so has
+ * each layer of the session's own, which versions share.  The cache keeps the
+ * CACHED_MAX sets last used.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 #include "compat.h"
 
-#include "access/genam.h"
-#include "access/htup_details.h"
 #include "access/table.h"
 #include "access/xact.h"
-#include "miscadmin.h"
+#include "fmgr.h"
+#include "funcapi.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
-#include "utils/fmgroids.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
-#include "error.h"
-#include "host.h"
 #include "policy.h"
-#include "policy_link.h"
-#include "policy_store.h"
 #include "relation.h"
 
 #define CACHED_MAX		64		/* policy sets */
@@ -71,6 +76,14 @@ typedef struct AuthzPolicyPin
 	char		set[FLEXIBLE_ARRAY_MEMBER];
 } AuthzPolicyPin;
 
+/* A layer of this session's own; versions have it together. */
+typedef struct AuthzPolicyBlock
+{
+	int			versions;
+	MemoryContext cxt;			/* holds the image, this struct too */
+	CedarImage *image;
+} AuthzPolicyBlock;
+
 static dlist_head cached = DLIST_STATIC_INIT(cached);	/* last used first */
 static int	cached_count = 0;
 static int	retained_count = 0; /* versions pinned but not cached */
@@ -78,7 +91,53 @@ static int	retained_count = 0; /* versions pinned but not cached */
 /* Given-up pins of statements dropped in this transaction, one for each set. */
 static AuthzPolicyPin *dropped = NULL;
 
+/* Pinned for a version that is being made. */
+static AuthzSharedRef pending = {-1, 0};
+
+PG_FUNCTION_INFO_V1(authz_policy_images);
+
 /* ----------------------------------------------------------- the versions */
+
+/* Is what it has in shared memory still there?  Then it stays for now. */
+static bool
+version_hold(AuthzPolicyVersion *version)
+{
+	if (version->shared.slot >= 0 && !version->held)
+		version->held = authz_shared_pin(version->shared);
+	return version->shared.slot < 0 || version->held;
+}
+
+static void
+version_unhold(AuthzPolicyVersion *version)
+{
+	if (version->held)
+		authz_shared_unpin(version->shared);
+	version->held = false;
+}
+
+static void
+version_free(AuthzPolicyVersion *version)
+{
+	version_unhold(version);
+	for (uint32 i = 0; i < version->policies.n_layers; i++)
+	{
+		if (version->blocks[i] != NULL && --version->blocks[i]->versions == 0)
+			MemoryContextDelete(version->blocks[i]->cxt);
+	}
+	MemoryContextDelete(version->cxt);
+}
+
+/* From the memory of the call to that of the session. */
+static void
+version_adopt(AuthzPolicyVersion *version)
+{
+	MemoryContextSetParent(version->cxt, CacheMemoryContext);
+	for (uint32 i = 0; i < version->policies.n_layers; i++)
+	{
+		if (version->blocks[i] != NULL)
+			MemoryContextSetParent(version->blocks[i]->cxt, CacheMemoryContext);
+	}
+}
 
 static void
 version_uncache(AuthzPolicyVersion *version)
@@ -90,7 +149,7 @@ version_uncache(AuthzPolicyVersion *version)
 	if (version->pins > 0)
 		retained_count++;
 	else
-		MemoryContextDelete(version->cxt);
+		version_free(version);
 }
 
 static bool
@@ -117,226 +176,193 @@ version_cached(const char *set)
 	}
 	return NULL;
 }
-/* The image of policies, in cxt; arena is for the work. */
-static const CedarImage *
-image_build(MemoryContext cxt, CedarArena *arena, const CedarPolicy *policies,
-			uint32 n, const char *set)
-{
-	CedarImagePlan *plan;
-	void	   *block;
-	size_t		size;
-	CedarError	err;
-
-	if (cedar_image_plan(arena, policies, n, &plan, &size, &err) != CEDAR_OK)
-		authz_raise(&err, AUTHZ_TEXT_UID, NULL, 0, NULL,
-					psprintf("Policy set \"%s\".", set));
-	block = MemoryContextAllocHuge(cxt, size);
-	cedar_image_write(plan, block);
-	return block;
-}
-
-/* What a load has found so far, in the memory context of the load. */
-typedef struct Loading
-{
-	const char *set;
-	CedarArena *arena;			/* emptied for each policy */
-	CedarArena *kept;			/* until the load ends */
-	CedarPolicy *policies;		/* in the order of their ids */
-	uint32		n;
-	uint32		capacity;
-	struct LoadedTemplate *templates;	/* the same */
-	uint32		n_templates;
-	uint32		templates_capacity;
-} Loading;
-
-typedef struct LoadedTemplate
-{
-	char	   *id;
-	const CedarPiece *piece;	/* NULL: disabled, and may be no template */
-} LoadedTemplate;
-
-static CedarPolicy *
-loading_add(Loading *loading, const char *id, const CedarPiece *piece)
-{
-	CedarPolicy *policy;
-
-	if (loading->n == loading->capacity)
-	{
-		loading->capacity *= 2;
-		loading->policies = repalloc_huge(loading->policies,
-										  loading->capacity * sizeof(CedarPolicy));
-	}
-	policy = &loading->policies[loading->n++];
-	memset(policy, 0, sizeof(CedarPolicy));
-	policy->piece = piece;
-	policy->id = pstrdup(id);
-	policy->id_len = strlen(id);
-	return policy;
-}
-
 static void
-loading_add_template(Loading *loading, const char *id, const CedarPiece *piece)
+version_cache(AuthzPolicyVersion *version)
 {
-	LoadedTemplate *template;
+	AuthzPolicyVersion *former = version_cached(version->set);
 
-	if (loading->n_templates == loading->templates_capacity)
-	{
-		loading->templates_capacity *= 2;
-		loading->templates = repalloc_huge(loading->templates,
-										   loading->templates_capacity * sizeof(LoadedTemplate));
-	}
-	template = &loading->templates[loading->n_templates++];
-	template->id = pstrdup(id);
-	template->piece = piece;
+	if (former != NULL)
+		version_uncache(former);
+	else if (cached_count >= CACHED_MAX)
+		version_uncache(dlist_tail_element(AuthzPolicyVersion, node, &cached));
+	version_adopt(version);
+	version->cached = true;
+	dlist_push_head(&cached, &version->node);
+	cached_count++;
 }
 
-static void
-load_policy(Loading *loading, HeapTuple tuple, TupleDesc desc)
-{
-	bool		isnull;
-	char	   *id = authz_policy_column(tuple, desc, Anum_policies_policy_id);
+/* ----------------------------------------------------------------- making */
 
-	if (DatumGetBool(heap_getattr(tuple, Anum_policies_enabled, desc, &isnull)))
-	{
-		char	   *text = authz_policy_column(tuple, desc, Anum_policies_policy);
-		bool		is_template;
-		size_t		size;
-		const CedarPiece *piece = authz_policy_compile(loading->arena, loading->set, id,
-													   text, strlen(text),
-													   &is_template, &size);
-
-		piece = memcpy(MemoryContextAllocHuge(CurrentMemoryContext, size), piece, size);
-		if (is_template)
-			loading_add_template(loading, id, piece);
-		else
-			loading_add(loading, id, piece);
-		cedar_arena_reset(loading->arena);
-		pfree(text);
-	}
-	else
-		loading_add_template(loading, id, NULL);
-	pfree(id);
-}
-
-static const LoadedTemplate *
-loading_find_template(const Loading *loading, const char *id)
-{
-	uint32		low = 0;
-	uint32		high = loading->n_templates;
-
-	while (low < high)
-	{
-		uint32		middle = low + (high - low) / 2;
-		int			c = strcmp(loading->templates[middle].id, id);
-
-		if (c == 0)
-			return &loading->templates[middle];
-		if (c < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return NULL;
-}
-
-static int
-policy_cmp(const void *a, const void *b)
-{
-	return strcmp(((const CedarPolicy *) a)->id, ((const CedarPolicy *) b)->id);
-}
-
-/* Links share their template's piece; those of a disabled one are disabled. */
-static void
-load_links(Loading *loading, Snapshot snapshot)
-{
-	uint32		n_policies = loading->n;
-	uint32		n;
-	const AuthzPolicyLink *links = authz_policy_links_read(loading->kept, snapshot,
-														   loading->set, &n);
-
-	for (uint32 i = 0; i < n; i++)
-	{
-		const LoadedTemplate *template;
-		CedarPolicy *policy;
-
-		if (!links[i].enabled)
-			continue;
-		template = loading_find_template(loading, links[i].template_id);
-		if (template != NULL && template->piece == NULL)
-			continue;
-		if (template != NULL)
-		{
-			policy = loading_add(loading, links[i].id, template->piece);
-			policy->principal = links[i].principal;
-			policy->resource = links[i].resource;
-		}
-		if (template == NULL || !cedar_policy_is_linked(policy))
-			ereport(ERROR,
-					(errcode(ERRCODE_DATA_CORRUPTED),
-					 errmsg("link \"%s\" does not fit a template \"%s\"",
-							links[i].id, links[i].template_id),
-					 errdetail("Policy set \"%s\".", loading->set),
-					 errhint("A restore or a replica has still to bring it, or triggers were disabled.")));
-	}
-	if (loading->n > n_policies && n_policies > 0)
-		qsort(loading->policies, loading->n, sizeof(CedarPolicy), policy_cmp);
-}
-
-/*
- * Load a set's enabled policies and links under this snapshot, in a context
- * under the caller's.
- */
+/* In a context under the caller's. */
 static AuthzPolicyVersion *
-version_load(Relation policies, Oid pkey, Snapshot snapshot, Oid relid,
-			 const char *set, AuthzVersionRow row)
+version_create(const char *set, Oid relid, AuthzVersionRow row)
 {
-	MemoryContext cxt;
-	MemoryContext scratch;
-	MemoryContext old;
-	AuthzPolicyVersion *version;
-	Loading		loading = {.set = set, .capacity = 16, .templates_capacity = 16};
-	Relation	index;
-	SysScanDesc scan;
-	ScanKeyData key;
-	HeapTuple	tuple;
+	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "authz policy set",
+											  ALLOCSET_SMALL_SIZES);
+	AuthzPolicyVersion *version = MemoryContextAllocZero(cxt, sizeof(AuthzPolicyVersion));
 
-	cxt = AllocSetContextCreate(CurrentMemoryContext, "authz policy set",
-								ALLOCSET_DEFAULT_SIZES);
-	scratch = AllocSetContextCreate(CurrentMemoryContext, "authz policy load",
-									ALLOCSET_DEFAULT_SIZES);
-	old = MemoryContextSwitchTo(cxt);
-	version = palloc0(sizeof(AuthzPolicyVersion));
-	version->set = pstrdup(set);
+	version->cxt = cxt;
+	version->set = MemoryContextStrdup(cxt, set);
 	version->relid = relid;
 	version->version = row.version;
 	version->xmin = row.xmin;
-	version->loaded_in = GetCurrentSubTransactionId();
-	version->cxt = cxt;
-	MemoryContextSwitchTo(scratch);
-	loading.policies = palloc(loading.capacity * sizeof(CedarPolicy));
-	loading.templates = palloc(loading.templates_capacity * sizeof(LoadedTemplate));
-	loading.arena = authz_arena_create(scratch);
-	loading.kept = authz_arena_create(scratch);
+	version->shared.slot = -1;
+	version->policies.layers = version->layers;
+	return version;
+}
 
-	/* In index order: the ids' bytes decide the order of the reasons. */
-	index = index_open(pkey, AccessShareLock);
-	ScanKeyInit(&key, Anum_policies_policy_set, BTEqualStrategyNumber,
-				F_TEXTEQ, CStringGetTextDatum(set));
-	scan = systable_beginscan_ordered(policies, index, snapshot, 1, &key);
-	while (HeapTupleIsValid(tuple = systable_getnext_ordered(scan, ForwardScanDirection)))
+static void
+pending_unpin(void)
+{
+	if (pending.slot >= 0)
+		authz_shared_unpin(pending);
+	pending.slot = -1;
+}
+
+/* The pin goes over to the version. */
+static void
+pending_hand_over(AuthzPolicyVersion *version)
+{
+	version->shared = pending;
+	version->held = true;
+	pending.slot = -1;
+}
+
+/* A handle on what is pinned in shared memory. */
+static AuthzPolicyVersion *
+version_of_view(const char *set, Oid relid, const AuthzSharedView *view)
+{
+	AuthzPolicyVersion *version = version_create(set, relid, view->row);
+
+	version->policies.n_layers = view->n_layers;
+	memcpy(version->layers, view->layers, view->n_layers * sizeof(CedarLayer));
+	pending_hand_over(version);
+	version_cache(version);
+	return version;
+}
+
+/* The version from shared memory, if it is there. */
+static AuthzPolicyVersion *
+version_shared(const char *set, Oid relid, AuthzVersionRow row)
+{
+	AuthzSharedView view;
+
+	if (!authz_shared_find(set, relid, &row, &pending, &view))
+		return NULL;
+	return version_of_view(set, relid, &view);
+}
+
+/* A version of layers of one below and of this session's own. */
+static AuthzPolicyVersion *
+version_private(const char *set, Oid relid, AuthzVersionRow row,
+				const AuthzPolicyVersion *former, const AuthzBelow *below,
+				const AuthzNewLayers *new)
+{
+	AuthzPolicyVersion *version = version_create(set, relid, row);
+	AuthzPolicyBlock *block = NULL;
+	uint32		n;
+
+	if (new->plan != NULL)
 	{
-		CHECK_FOR_INTERRUPTS();
-		load_policy(&loading, tuple, RelationGetDescr(policies));
+		MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "authz policies",
+												  ALLOCSET_SMALL_SIZES);
+
+		block = MemoryContextAllocZero(cxt, sizeof(AuthzPolicyBlock));
+		block->cxt = cxt;
+		block->image = MemoryContextAllocHuge(cxt, new->size);
+		cedar_image_write(new->plan, block->image);
 	}
-	systable_endscan_ordered(scan);
-	index_close(index, AccessShareLock);
-	load_links(&loading, snapshot);
+	for (n = 0; n < new->kept; n++)
+	{
+		Size		size = AUTHZ_GONE_BYTES(cedar_image_count(below->layers[n].image));
 
-	version->layer.image = image_build(cxt, loading.arena, loading.policies, loading.n, set);
-	version->policies.n_layers = 1;
-	version->policies.layers = &version->layer;
+		version->layers[n].image = below->layers[n].image;
+		if (new->gone[n] != NULL)
+			version->layers[n].gone = memcpy(MemoryContextAlloc(version->cxt, size),
+											 new->gone[n], size);
+	}
 
+	/* Nothing fails from here on. */
+	for (n = 0; n < new->kept; n++)
+	{
+		version->blocks[n] = former == NULL ? NULL : former->blocks[n];
+		if (version->blocks[n] != NULL)
+			version->blocks[n]->versions++;
+		else if (pending.slot >= 0)
+			pending_hand_over(version);
+	}
+	if (block != NULL)
+	{
+		version->blocks[n] = block;
+		block->versions = 1;
+		version->layers[n++].image = block->image;
+	}
+	version->policies.n_layers = n;
+	return version;
+}
+
+/*
+ * What to build on: the newest version in shared memory, or what this session
+ * has, if it can be used where the result is to go.  What is shared is pinned.
+ */
+static void
+below_find(const char *set, Oid relid, bool publish, AuthzPolicyVersion **former,
+		   AuthzBelow *below)
+{
+	AuthzPolicyVersion *version = publish ? NULL : version_cached(set);
+	AuthzSharedView view;
+
+	*former = NULL;
+	below->n_layers = 0;
+	if (version != NULL && version->relid == relid && version_hold(version))
+	{
+		if (version->held && authz_shared_pin(version->shared))
+			pending = version->shared;
+		*former = version;
+		below->row.version = version->version;
+		below->row.xmin = version->xmin;
+		below->n_layers = version->policies.n_layers;
+		below->layers = version->layers;
+	}
+	else if (authz_shared_find(set, relid, NULL, &pending, &view))
+	{
+		below->row = view.row;
+		below->n_layers = view.n_layers;
+		below->layers = memcpy(palloc(sizeof(view.layers)), view.layers, sizeof(view.layers));
+	}
+}
+
+/* Read and compile; publish it, or else it is this session's own. */
+static AuthzPolicyVersion *
+version_build(Relation policies, Snapshot snapshot, const char *set, Oid relid,
+			  AuthzVersionRow row, bool alone, bool publish)
+{
+	MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext, "authz policy load",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(scratch);
+	AuthzPolicyVersion *former = NULL;
+	AuthzPolicyVersion *version;
+	AuthzBelow	below = {0};
+	AuthzNewLayers new;
+	AuthzSharedRef ref;
+	AuthzSharedView view;
+
+	if (!alone)
+		below_find(set, relid, publish, &former, &below);
+	authz_policy_load(policies, snapshot, set, row, &below, &new);
 	MemoryContextSwitchTo(old);
+	if (publish &&
+		authz_shared_publish(set, relid, row, snapshot, pending, &new, &ref, &view))
+	{
+		pending_unpin();
+		pending = ref;
+		version = version_of_view(set, relid, &view);
+	}
+	else
+	{
+		version = version_private(set, relid, row, former, &below, &new);
+		pending_unpin();
+	}
 	MemoryContextDelete(scratch);
 	return version;
 }
@@ -348,10 +374,12 @@ version_get(const char *set)
 	AuthzRelations rels = *authz_relations();
 	AuthzPolicyVersion *version;
 	bool		writing = authz_store_is_writing();
+	bool		committed;
 	Relation	versions;
 	Relation	policies;
+	Relation	links;
 	Snapshot	snapshot;
-	AuthzVersionRow	row;
+	AuthzVersionRow row;
 
 	/* The lock first: it processes invalidations, and the snapshot is newer. */
 	versions = table_open(rels.policy_versions, AccessShareLock);
@@ -363,33 +391,46 @@ version_get(const char *set)
 	if (!writing && version != NULL &&
 		version_is(version, rels.policy_versions, row))
 	{
+		if (version_hold(version))
+		{
+			table_close(versions, NoLock);
+			return version;
+		}
+		version_uncache(version);
+	}
+	if (!writing && row.version != 0 &&
+		(version = version_shared(set, rels.policy_versions, row)) != NULL)
+	{
 		table_close(versions, NoLock);
 		return version;
 	}
 
 	policies = table_open(rels.policies, AccessShareLock);
-	LockRelationOid(rels.policy_links, AccessShareLock);
+	links = table_open(rels.policy_links, AccessShareLock);
+	committed = !writing && !CheckRelationLockedByMe(policies, RowExclusiveLock, true) &&
+		!CheckRelationLockedByMe(links, RowExclusiveLock, true);
+	if (committed)
+		authz_shared_claim(set);
 	snapshot = RegisterSnapshot(GetCatalogSnapshot(rels.policies));
 	row = authz_version_row_read(versions, rels.policy_versions_pkey, snapshot, set);
-	version = version_load(policies, rels.policies_pkey, snapshot,
-						   rels.policy_versions, set, row);
+	committed = committed && row.version != 0 && !TransactionIdIsCurrentTransactionId(row.xmin);
+	version = NULL;
+	if (committed)				/* Another may have been at it until now. */
+		version = version_shared(set, rels.policy_versions, row);
+	if (version == NULL)
+	{
+		version = version_build(policies, snapshot, set, rels.policy_versions, row,
+								writing || row.version == 0,
+								committed && authz_shared_enabled());
+		version->loaded_in = committed ? InvalidSubTransactionId : GetCurrentSubTransactionId();
+		if (!writing && row.version != 0 && !version->cached)
+			version_cache(version);
+	}
+	authz_shared_release();
 	UnregisterSnapshot(snapshot);
+	table_close(links, NoLock);
 	table_close(policies, NoLock);
 	table_close(versions, NoLock);
-
-	if (!writing && row.version != 0)
-	{
-		AuthzPolicyVersion *former = version_cached(set);
-
-		if (former != NULL)
-			version_uncache(former);
-		else if (cached_count >= CACHED_MAX)
-			version_uncache(dlist_tail_element(AuthzPolicyVersion, node, &cached));
-		MemoryContextSetParent(version->cxt, CacheMemoryContext);
-		version->cached = true;
-		dlist_push_head(&cached, &version->node);
-		cached_count++;
-	}
 	return version;
 }
 
@@ -411,7 +452,7 @@ pin_acquire(AuthzPolicyPin *pin, AuthzPolicyVersion *version)
 	pin->row.xmin = version->xmin;
 	pin->relid = version->relid;
 	pin->subid = GetCurrentSubTransactionId();
-	MemoryContextSetParent(version->cxt, CacheMemoryContext);
+	version_adopt(version);
 	if (version->pins++ == 0 && !version->cached)
 		retained_count++;
 }
@@ -422,10 +463,13 @@ pin_release(AuthzPolicyPin *pin)
 	AuthzPolicyVersion *version = pin->version;
 
 	pin->version = NULL;
-	if (version != NULL && --version->pins == 0 && !version->cached)
+	if (version == NULL || --version->pins > 0)
+		return;
+	version_unhold(version);
+	if (!version->cached)
 	{
 		retained_count--;
-		MemoryContextDelete(version->cxt);
+		version_free(version);
 	}
 }
 
@@ -554,6 +598,8 @@ authz_policy_subxact_abort(AuthzStatement *statement, SubTransactionId subid)
 		return;
 	}
 
+	pending_unpin();
+	authz_shared_release();
 	dlist_foreach_modify(iter, &cached)
 	{
 		AuthzPolicyVersion *version = dlist_container(AuthzPolicyVersion, node, iter.cur);
@@ -571,16 +617,78 @@ authz_policy_xact_end(bool committed)
 
 	pins_free(dropped);
 	dropped = NULL;
+	pending_unpin();
+	authz_shared_release();
 
 	dlist_foreach_modify(iter, &cached)
 	{
 		AuthzPolicyVersion *version = dlist_container(AuthzPolicyVersion, node, iter.cur);
 
+		if (version->pins == 0)
+			version_unhold(version);
 		if (version->loaded_in == InvalidSubTransactionId)
 			continue;
-		if (committed)
+		if (committed && !authz_shared_enabled())
 			version->loaded_in = InvalidSubTransactionId;
 		else
 			version_uncache(version);
 	}
+}
+
+/* --------------------------------------------------------------- the view */
+
+static void
+images_put(ReturnSetInfo *rsinfo, const char *set, int64 version, uint32 policies,
+		   uint32 layers, uint64 bytes, int64 pins, bool shared, bool newest)
+{
+	Datum		values[8];
+	bool		nulls[8] = {false};
+
+	values[0] = CStringGetTextDatum(set);
+	values[1] = Int64GetDatum(version);
+	values[2] = Int64GetDatum(policies);
+	values[3] = Int32GetDatum((int32) layers);
+	values[4] = Int64GetDatum((int64) bytes);
+	values[5] = Int64GetDatum(pins);
+	values[6] = BoolGetDatum(shared);
+	values[7] = BoolGetDatum(newest);
+	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+}
+
+/* The images in shared memory of this database, and this session's own. */
+Datum
+authz_policy_images(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	List	   *lines = authz_shared_lines();
+	ListCell   *lc;
+	dlist_iter	iter;
+
+	InitMaterializedSRF(fcinfo, 0);
+	foreach(lc, lines)
+	{
+		const AuthzSharedLine *line = lfirst(lc);
+
+		images_put(rsinfo, line->set, line->version, line->policies, line->layers,
+				   line->bytes, line->pins, true, line->newest);
+	}
+	dlist_foreach(iter, &cached)
+	{
+		AuthzPolicyVersion *version = dlist_container(AuthzPolicyVersion, node, iter.cur);
+		uint64		bytes = 0;
+		bool		own = false;
+
+		for (uint32 i = 0; i < version->policies.n_layers; i++)
+		{
+			if (version->blocks[i] == NULL)
+				continue;
+			own = true;
+			bytes += cedar_image_size(version->layers[i].image);
+		}
+		if (own && version_hold(version))
+			images_put(rsinfo, version->set, version->version,
+					   authz_layers_policies(version->layers, version->policies.n_layers),
+					   version->policies.n_layers, bytes, version->pins, false, true);
+	}
+	return (Datum) 0;
 }

@@ -141,6 +141,19 @@ authz_policy_links_read(CedarArena *arena, Snapshot snapshot, const char *set, u
 }
 
 const AuthzPolicyLink *
+authz_policy_links_named(CedarArena *arena, Snapshot snapshot, const char *set,
+						 const char *id, uint32 *n)
+{
+	ScanKeyData keys[2];
+
+	ScanKeyInit(&keys[0], Anum_policy_links_policy_set, BTEqualStrategyNumber,
+				F_TEXTEQ, CStringGetTextDatum(set));
+	ScanKeyInit(&keys[1], Anum_policy_links_link_id, BTEqualStrategyNumber,
+				F_TEXTEQ, CStringGetTextDatum(id));
+	return links_scan(arena, snapshot, authz_relations()->policy_links_pkey, keys, 2, n);
+}
+
+const AuthzPolicyLink *
 authz_policy_links_of(CedarArena *arena, Snapshot snapshot, const char *set,
 					  const char *template_id, uint32 *n)
 {

@@ -30,6 +30,11 @@ typedef struct AuthzPolicyLink
 extern const AuthzPolicyLink *authz_policy_links_read(CedarArena *arena, Snapshot snapshot,
 													  const char *set, uint32 *n);
 
+/* The one with this id, if it is there: n is 0 or 1. */
+extern const AuthzPolicyLink *authz_policy_links_named(CedarArena *arena, Snapshot snapshot,
+													   const char *set, const char *id,
+													   uint32 *n);
+
 /* Those of one template, in no order. */
 extern const AuthzPolicyLink *authz_policy_links_of(CedarArena *arena, Snapshot snapshot,
 													const char *set, const char *template_id,

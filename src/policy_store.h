@@ -83,4 +83,40 @@ extern void authz_store_before_row(const TriggerData *trigdata, AuthzStoreTable 
 extern void authz_store_after_row(const TriggerData *trigdata, AuthzStoreTable table);
 extern void authz_store_after_statement(const TriggerData *trigdata, AuthzStoreTable table);
 
+/* Layers of images that a version is made of. */
+#define AUTHZ_MAX_LAYERS 6
+
+/* A version that is compiled already. */
+typedef struct AuthzBelow
+{
+	AuthzVersionRow row;
+	uint32		n_layers;		/* 0: there is none */
+	const CedarLayer *layers;
+} AuthzBelow;
+
+/* What a version has that the one below it has not. */
+typedef struct AuthzNewLayers
+{
+	uint32		kept;			/* layers of the one below, from the bottom */
+	uint32	   *gone[AUTHZ_MAX_LAYERS]; /* their bitmaps; NULL: nothing is gone */
+	CedarImagePlan *plan;		/* of one more layer; NULL: none */
+	size_t		size;
+} AuthzNewLayers;
+
+/* A bitmap's size in bytes, for CedarLayer.gone. */
+#define AUTHZ_GONE_BYTES(n) (((Size) (n) + 31) / 32 * sizeof(uint32))
+
+/* Policies in layers that are not gone. */
+extern uint32 authz_layers_policies(const CedarLayer *layers, uint32 n_layers);
+
+/*
+ * Read and compile a version: what has changed since the one below, where that
+ * is known, else all of it.  One snapshot for the row and the policies; the
+ * caller has locked the tables.  The result is in the current memory context
+ * and refers to the layers below.
+ */
+extern void authz_policy_load(Relation policies, Snapshot snapshot, const char *set,
+							  AuthzVersionRow row, const AuthzBelow *below,
+							  AuthzNewLayers *result);
+
 #endif							/* AUTHZ_POLICY_STORE_H */
