@@ -508,6 +508,13 @@ typedef enum CedarScopeOp
 	CEDAR_SCOPE_IS_IN
 } CedarScopeOp;
 
+/* A part of the policy text, in bytes. */
+typedef struct CedarSpan
+{
+	uint32_t	offset;
+	uint32_t	length;
+} CedarSpan;
+
 typedef struct CedarAstScope
 {
 	uint8_t		op;
@@ -515,8 +522,10 @@ typedef struct CedarAstScope
 	uint32_t	offset;			/* bytes in the policy text */
 	uint32_t	length;
 	const CedarStr *type;
+	CedarSpan	type_at;
 	uint32_t	n;
 	const CedarUid **uids;
+	CedarSpan  *uids_at;		/* of each */
 } CedarAstScope;
 
 typedef struct CedarAstAnnotation
@@ -587,12 +596,6 @@ typedef struct CedarNode
 	uint32_t	b;
 	uint32_t	c;
 } CedarNode;
-
-typedef struct CedarSpan
-{
-	uint32_t	offset;
-	uint32_t	length;
-} CedarSpan;
 
 typedef struct CedarScope
 {

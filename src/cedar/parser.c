@@ -1055,6 +1055,13 @@ parse_expr(Parser *p, Term *out)
 
 /* ------------------------------------------------------------------ scope */
 
+/* What has been read since this offset. */
+static CedarSpan
+span_from(const Parser *p, size_t offset)
+{
+	return (CedarSpan) {(uint32_t) offset, (uint32_t) (p->lx.prev_end - offset)};
+}
+
 /*
  * What a scope compares with: an entity, the variable's slot, or with `many`
  * a list of entities; any of it in parentheses.
@@ -1065,8 +1072,9 @@ parse_scope_ref(Parser *p, CedarVar var, bool many, CedarAstScope *scope, uint32
 	const CedarStr *name;
 	const CedarUid *uid;
 	size_t		offset = p->lx.start;
+	uint32_t	spans = *cap;
 	CedarCode	code;
-	void	   *uids;
+	void	   *list;
 
 	if (cedar_arena_stack_is_too_deep(p->arena))
 		return cedar_stack(p->err);
@@ -1132,10 +1140,15 @@ parse_scope_ref(Parser *p, CedarVar var, bool many, CedarAstScope *scope, uint32
 					  "expected an entity of type Action");
 		return cedar_hint(p->err, "An action's type ends in Action, for example App::Action::\"view\".");
 	}
-	uids = scope->uids;
-	if (!cedar_grow(p->arena, &uids, cap, scope->n + 1, sizeof(CedarUid *)))
+	list = scope->uids_at;
+	if (!cedar_grow(p->arena, &list, &spans, scope->n + 1, sizeof(CedarSpan)))
 		return cedar_nomem(p->err);
-	scope->uids = uids;
+	scope->uids_at = list;
+	list = scope->uids;
+	if (!cedar_grow(p->arena, &list, cap, scope->n + 1, sizeof(CedarUid *)))
+		return cedar_nomem(p->err);
+	scope->uids = list;
+	scope->uids_at[scope->n] = span_from(p, offset);
 	scope->uids[scope->n++] = uid;
 	return CEDAR_OK;
 }
@@ -1145,6 +1158,7 @@ static CedarCode
 parse_scope(Parser *p, CedarVar var, CedarAstScope *scope)
 {
 	uint32_t	cap = 0;
+	size_t		start;
 	bool		is = false;
 
 	if (!at_word(p, cedar_var_names[var]))
@@ -1167,7 +1181,9 @@ parse_scope(Parser *p, CedarVar var, CedarAstScope *scope)
 			return cedar_fail_at(p->err, CEDAR_ERR_SYNTAX, p->lx.start, 2,
 								 "\"is\" cannot stand in the action's scope");
 		TRY(next(p));
+		start = p->lx.start;
 		TRY(parse_type(p, &scope->type));
+		scope->type_at = span_from(p, start);
 		scope->op = CEDAR_SCOPE_IS;
 		is = true;
 	}

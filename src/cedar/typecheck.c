@@ -630,7 +630,14 @@ check_and_right(TypeCheck *t, const Capability *prior, const Checked *e, Answer 
 		return cedar_nomem(t->err);
 	do
 	{
-		if (n > 0)
+		if (n > 0 && e->n == CHECKED_HAS)
+		{
+			/* tested even where the test is wrong: that was found there */
+			Capability	attr = {.expr = e->list[n - 1]->a, .attr = e->list[n - 1]->names[0]};
+
+			TRY(caps_add(t, &attr, prior, &prior));
+		}
+		else if (n > 0)
 			TRY(caps_union(t, answers[n - 1].caps, prior, &prior));
 		TRY(expect(t, prior, e->list[n], &cedar_type_bool, NULL, NULL, &answers[n]));
 		n++;

@@ -877,9 +877,9 @@ check_policy_names(Validator *v, const CedarAstPolicy *policy)
 		const CedarAstScope *scope = &policy->scope[i];
 
 		if (scope->type != NULL)
-			check_type_name(v, scope->type, scope->offset, scope->length);
+			check_type_name(v, scope->type, scope->type_at.offset, scope->type_at.length);
 		for (uint32_t k = 0; k < scope->n; k++)
-			TRY(check_uid_and_text(v, scope->uids[k], scope->offset, scope->length));
+			TRY(check_uid_and_text(v, scope->uids[k], scope->uids_at[k].offset, scope->uids_at[k].length));
 	}
 	for (uint32_t i = 0; i < policy->n_conds; i++)
 		TRY(check_names(v, policy->conds[i].expr));

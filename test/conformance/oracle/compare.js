@@ -171,6 +171,36 @@ function requestsOf(side) {
 		? { decision: one.decision, reason: [...one.reason].sort(), errors: [...one.errors].sort() } : { refused: true }));
 }
 
+/*
+ * Does our finding stand where one of the reference's does?  The reference gives
+ * every step of a.b.c the place of the whole, ours is the step at fault; of an
+ * unknown type ours is the whole uid or `is`; what the reference made
+ * itself of a scope has no place; its negative numbers lack their sign.
+ */
+function fits(text, code, [start, end], theirs) {
+	const step = () => /^\s*[.[]/.test(Buffer.from(text).subarray(end).toString());
+	const unsigned = () => /^-\s*\d/.test(Buffer.from(text).subarray(start, end).toString());
+	return theirs.length === 0 || theirs.some((at) => (at.start > start && at.end === end && unsigned()) || (at.start === start && (at.end === end || (at.end > end && step())))
+		|| (code === 'unrecognized_entity_type' && at.start >= start && at.end <= end));
+}
+
+function misplaced(test, ours, theirs) {
+	const out = [];
+	const wanted = theirs.filter(([id]) => id.startsWith('policy')).map(([id, code, , places]) => ({ id, code, places, met: places.length === 0 }));
+	for (const [i, code, , start, end] of ours) {
+		const same = wanted.filter((one) => one.id === `policy${i}` && one.code === code);
+		const met = same.filter((one) => fits(test.policies[i], code, [start, end], one.places));
+		met.forEach((one) => {
+			one.met = true;
+		});
+		if (met.length === 0) {
+			out.push(['position', `policy${i}`, [code, start, end], same.map((one) => one.places.map((at) => [at.start, at.end]))]);
+		}
+	}
+	wanted.filter((one) => !one.met).forEach((one) => out.push(['position', one.id, null, [one.code, one.places.map((at) => [at.start, at.end])]]));
+	return out;
+}
+
 // [[kind, policy or request, what ours is, what theirs is]]
 exports.differences = (test, ours, theirs) => {
 	const out = [];
@@ -208,7 +238,13 @@ exports.differences = (test, ours, theirs) => {
 		differ('json', null, JSON.parse(ours.json), theirs.json);
 		const named = (list) => (list || []).map(([i, ...rest]) => [`policy${i}`, ...rest]);
 		findings('finding', [...named(ours.findings), ...ours.links.map(([i, ...rest]) => [test.links[i].id, ...rest])], theirs.findings);
-		(theirs.levels || []).forEach((list, i) => findings(`level ${i}`, named(ours.levels[i]), list));
+		if (out.length === 0) {
+			out.push(...misplaced(test, ours.findings, theirs.findings));
+		}
+		// of a policy that is wrong anyway, levels say nothing
+		const wrong = new Set(theirs.findings.filter(([, , warning]) => !warning).map(([id]) => id));
+		const sound = (list) => list.filter(([id]) => !wrong.has(id));
+		(theirs.levels || []).forEach((list, i) => findings(`level ${i}`, sound(named(ours.levels[i])), sound(list)));
 	}
 	for (const kind of theirs.schema ? ['plain', 'typed'] : ['plain']) {
 		requestsOf(ours[kind]).forEach((mine, i) => {
