@@ -182,6 +182,47 @@ REVOKE ALL ON FUNCTION
 	authz_api.decide(text, text, jsonb, text, jsonb)
 	FROM PUBLIC;
 
+/*
+ * What PostgREST verifies tokens with.  The keys of trusted issuers are among
+ * them, and PostgREST takes any of its keys for any token: http_pre_request
+ * verifies the token once more, with the key of its kid and issuer.
+ */
+CREATE FUNCTION authz.postgrest_jwks() RETURNS jsonb
+LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+	SELECT jsonb_build_object('keys', (authz.jwks() -> 'keys') || coalesce(jsonb_agg(
+			(SELECT jsonb_object_agg(m.key, m.value) FROM jsonb_each(k.jwk) m
+			 WHERE m.key IN ('kty', 'crv', 'x', 'y', 'n', 'e', 'kid', 'alg', 'use'))
+			ORDER BY i.issuer COLLATE "C", k.n), '[]'))
+	FROM authz.trusted_issuers i, jsonb_array_elements(i.jwks -> 'keys') WITH ORDINALITY k (jwk, n)
+	WHERE i.enabled AND authz.jwks_check(jsonb_build_object('keys', jsonb_build_array(k.jwk))) = 1;
+END;
+COMMENT ON FUNCTION authz.postgrest_jwks() IS
+	'The public keys of this database and of the issuers that it trusts, as a JWK set (RFC 7517)';
+
+CREATE FUNCTION authz.postgrest_config() RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	own text := authz.token_setting('audience');
+BEGIN
+	PERFORM set_config('pgrst.jwt_secret', authz.postgrest_jwks()::text, true),
+		set_config('pgrst.db_pre_request', 'authz.http_pre_request', true),
+		set_config('pgrst.jwt_cache_max_lifetime', '0', true);
+	/* PostgREST knows one audience; http_pre_request knows each issuer's. */
+	IF own <> '' AND NOT EXISTS (
+		SELECT FROM authz.trusted_issuers i WHERE i.enabled AND i.audience <> own) THEN
+		PERFORM set_config('pgrst.jwt_aud', own, true);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION authz.postgrest_config() IS
+	'For PostgREST''s db-pre-config: its keys and audience, authz.http_pre_request before each request, and no cache of tokens';
+
+REVOKE ALL ON FUNCTION authz.postgrest_jwks(), authz.postgrest_config() FROM PUBLIC;
+
 /* Each row says one thing that was done. */
 CREATE FUNCTION authz.http_roles_create(
 	authenticator name DEFAULT 'authz_authenticator',
@@ -269,7 +310,7 @@ BEGIN
 					   ' authz_api.check(text, text, jsonb, text, jsonb),'
 					   ' authz_api.decide(text, text, jsonb, text, jsonb),'
 					   ' authz.http_own_principal(text, jsonb),'
-					   ' authz.http_argument(text, text),'
+					   ' authz.http_argument(text, text), authz.http_pre_request(),'
 					   ' authz.http_check_own(text, text, text, jsonb, jsonb),'
 					   ' authz.http_decide_own(text, text, text, jsonb, jsonb),'
 					   ' authz.http_check_any(text, text, text, jsonb, jsonb),'
@@ -284,6 +325,9 @@ BEGIN
 				   ' authz.authz_decide(authz.entity_uid, authz.entity_uid, authz.entity_uid, jsonb, jsonb, text)'
 				   ' TO %I', delegate_role);
 	RETURN NEXT format('%I may ask about any principal and hand in entities', delegate_role);
+
+	EXECUTE format('GRANT EXECUTE ON FUNCTION authz.postgrest_config() TO %I', authenticator);
+	RETURN NEXT format('%I may call authz.postgrest_config: PostgREST''s db-pre-config', authenticator);
 
 	PERFORM authz.gateway_register(format('%I', authenticator)::regrole);
 	RETURN NEXT format('registered %I as a gateway: request.jwt.claims of its sessions is believed', authenticator);

@@ -30,6 +30,11 @@ END;
 COMMENT ON FUNCTION authz.gateway_unregister(regrole) IS
 	'Believe this role no longer; false when it was no gateway. Call it before dropping the role';
 
+CREATE FUNCTION authz.token_setting(name text) RETURNS text
+LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'authz_token_setting';
+COMMENT ON FUNCTION authz.token_setting(text) IS
+	'The setting authz.<name> as of now, also where the library was not loaded yet';
+
 /* ------------------------------------------------------------ signing keys */
 
 CREATE TABLE authz.signing_keys (
@@ -183,9 +188,9 @@ BEGIN
 									max_lifetime, activate_after, activated_at)
 	VALUES (new.kid, alg, purpose, CASE WHEN is_first THEN 'active' ELSE 'pending' END,
 			new.public_jwk, new.private_key,
-			coalesce(max_lifetime, extract(epoch FROM current_setting('authz.token_max_lifetime')::interval)::integer),
+			coalesce(max_lifetime, extract(epoch FROM authz.token_setting('token_max_lifetime')::interval)::integer),
 			CASE WHEN NOT is_first
-				THEN clock_timestamp() + current_setting('authz.key_pending_period')::interval END,
+				THEN clock_timestamp() + authz.token_setting('key_pending_period')::interval END,
 			CASE WHEN is_first THEN clock_timestamp() END);
 	RETURN new.kid;
 END
@@ -275,7 +280,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	key authz.signing_keys;
-	period interval := current_setting('authz.key_rotation_period')::interval;
+	period interval := authz.token_setting('key_rotation_period')::interval;
 	next text;
 BEGIN
 	LOCK TABLE authz.signing_keys IN SHARE ROW EXCLUSIVE MODE;
@@ -447,6 +452,7 @@ COMMENT ON FUNCTION authz.claims() IS
 
 REVOKE ALL ON FUNCTION authz.gateway_register(regrole), authz.gateway_unregister(regrole),
 	authz.current_principal(), authz.claims(), authz.set_principal(text), authz.http_pre_request(),
+	authz.token_setting(text),
 	authz.signing_key_generate(text, text, integer), authz.signing_key_check(text, text, jsonb),
 	authz.signing_key_reencrypt(text, text, text, bytea), authz.signing_keys_before_row(),
 	authz.token_keys_notify(), authz.signing_key_create(text, text, integer, integer),

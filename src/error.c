@@ -251,7 +251,7 @@ authz_raise_token(const JoseError *err, bool over_http)
 			AUTHZ_ERRCODE_TOKEN_UNKNOWN_KEY;
 	if (over_http)
 		ereport(ERROR,
-				(errcode(MAKE_SQLSTATE('P', 'T', '4', '0', '1')),
+				(errcode(AUTHZ_ERRCODE_HTTP_401),
 				 errmsg("%s", err->message),
 				 errdetail_internal("%s%s%s", unpack_sql_state(sqlstate),
 									err->detail[0] != '\0' ? ": " : "", err->detail)));

@@ -49,10 +49,13 @@ pg_noreturn extern void authz_raise(const CedarError *err, AuthzTextKind kind,
  */
 pg_noreturn extern void authz_raise_jose(const JoseError *err, const char *what);
 
+/* What PostgREST answers with this HTTP status. */
+#define AUTHZ_ERRCODE_HTTP_401	MAKE_SQLSTATE('P', 'T', '4', '0', '1')
+#define AUTHZ_ERRCODE_HTTP_403	MAKE_SQLSTATE('P', 'T', '4', '0', '3')
+
 /*
- * The same for a token that was handed in.  Over HTTP it is the caller's
- * fault: the SQLSTATE is then PT401, which PostgREST answers as 401, and the
- * DETAIL begins with the SQLSTATE that it would have been.
+ * The same for a token that was handed in.  Over HTTP the SQLSTATE is PT401,
+ * and the DETAIL begins with the one that it would have been.
  */
 pg_noreturn extern void authz_raise_token(const JoseError *err, bool over_http);
 

@@ -21,6 +21,7 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/jsonb.h"
 #include "utils/numeric.h"
 
@@ -38,6 +39,7 @@ PG_FUNCTION_INFO_V1(authz_jwt_sign);
 PG_FUNCTION_INFO_V1(authz_jwt_verify);
 PG_FUNCTION_INFO_V1(authz_jwt_verify_or_null);
 PG_FUNCTION_INFO_V1(authz_jwt_decode);
+PG_FUNCTION_INFO_V1(authz_token_setting);
 
 /* RFC 9068 section 2.2. */
 static const char *const access_token_claims[] = {
@@ -505,4 +507,16 @@ authz_jwt_decode(PG_FUNCTION_ARGS)
 	appendStringInfo(&out, "{\"verified\": false, \"header\": %s, \"claims\": %s}",
 					 decoded.header_json, decoded.payload);
 	PG_RETURN_DATUM(DirectFunctionCall1(jsonb_in, CStringGetDatum(out.data)));
+}
+
+/*
+ * token_setting(name) → text: current_setting('authz.' || name), which knows
+ * nothing of a setting before the library is loaded.
+ */
+Datum
+authz_token_setting(PG_FUNCTION_ARGS)
+{
+	char	   *name = psprintf("authz.%s", text_to_cstring(PG_GETARG_TEXT_PP(0)));
+
+	PG_RETURN_TEXT_P(cstring_to_text(GetConfigOptionByName(name, NULL, false)));
 }

@@ -174,7 +174,7 @@ principals_equal(Datum a, Datum b)
 }
 
 static void
-check_role(const AuthzToken *token)
+check_role(const AuthzToken *token, bool over_http)
 {
 	JsonbValue *role;
 
@@ -184,7 +184,7 @@ check_role(const AuthzToken *token)
 	if (role != NULL &&
 		!authz_issuer_allows_role(token->issuer, role->val.string.val, role->val.string.len))
 		ereport(ERROR,
-				(errcode(AUTHZ_ERRCODE_TOKEN_ROLE),
+				(errcode(over_http ? AUTHZ_ERRCODE_HTTP_403 : AUTHZ_ERRCODE_TOKEN_ROLE),
 				 errmsg("role of the token is not allowed to its issuer"),
 				 errdetail("Issuer \"%s\" may not send role \"%.*s\".", token->issuer->issuer,
 						   role->val.string.len, role->val.string.val),
@@ -205,13 +205,13 @@ pin_token(const char *text, size_t len, bool over_http)
 
 	if (authz_token_verify(text, len, &check, &token, &err) != JOSE_OK)
 		authz_raise_token(&err, over_http);
-	check_role(&token);
+	check_role(&token, over_http);
 	if (!claims_principal(token.claims, token.issuer, &principal))
 	{
 		/* A service may have a role and no name; a foreign subject has one. */
 		if (!over_http || token.issuer != NULL)
 			ereport(ERROR,
-					(errcode(AUTHZ_ERRCODE_TOKEN_SUBJECT),
+					(errcode(over_http ? AUTHZ_ERRCODE_HTTP_403 : AUTHZ_ERRCODE_TOKEN_SUBJECT),
 					 errmsg("token names no principal of this database"),
 					 token.issuer != NULL ?
 					 errdetail("The subject is not mapped, and issuer \"%s\" has no principal type.", token.issuer->issuer) :

@@ -9,7 +9,7 @@ SERVER_PACKAGES=(
 # For the rest of the tests and the demo; node and npm come on top.
 OTHER_PACKAGES=(
 	clang-14 libclang-rt-14-dev
-	curl jq openssl
+	curl jq openssl pgbouncer
 )
 
 is_installed() {

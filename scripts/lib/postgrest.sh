@@ -27,7 +27,8 @@ token() {
 }
 
 # postgrest_start DATABASE [AUTHENTICATOR]: sets HTTP_URL, HTTP_SECRET, HTTP_PID
-# and HTTP_TEMP, a folder.
+# and HTTP_TEMP, a folder.  HTTP_CONFIG, lines of its configuration, says how
+# tokens are verified; default: with HTTP_SECRET.
 postgrest_start() {
 	local port config pid
 	HTTP_SECRET=$(openssl rand -hex 32)
@@ -40,7 +41,7 @@ postgrest_start() {
 			db-uri = "postgresql:///$1?host=$PGHOST&port=$PGPORT&user=${2:-authz_authenticator}"
 			db-schemas = "authz_api"
 			db-pool = 4
-			jwt-secret = "$HTTP_SECRET"
+			${HTTP_CONFIG-jwt-secret = "$HTTP_SECRET"}
 			server-host = "127.0.0.1"
 			server-port = $port
 		CONF

@@ -1,0 +1,32 @@
+# pgbouncer in transaction mode beside the cluster, in its socket folder.  Expects PGBOUNCER, CLUSTER and a running cluster.
+
+# pgbouncer_start DATABASE CONNECTIONS [PORT]     (6432)
+pgbouncer_start() {
+	local pid port=${3:-6432}
+	as_server tee "$CLUSTER/pgbouncer.$port" >/dev/null <<-INI
+		[databases]
+		$1 = host=$CLUSTER port=5432 dbname=$1
+		[pgbouncer]
+		listen_port = $port
+		unix_socket_dir = $CLUSTER
+		listen_addr =
+		auth_type = trust
+		auth_file = $CLUSTER/pgbouncer.users
+		pool_mode = transaction
+		default_pool_size = $2
+		server_reset_query =
+		ignore_startup_parameters = extra_float_digits,options
+		logfile = $CLUSTER/pgbouncer.$port.log
+	INI
+	psql -X -q -A -t -c "SELECT format('\"%s\" \"\"', rolname) FROM pg_roles WHERE rolcanlogin" \
+		| as_server tee "$CLUSTER/pgbouncer.users" >/dev/null
+	as_server "$PGBOUNCER" "$CLUSTER/pgbouncer.$port" >/dev/null 2>&1 </dev/null &
+	pid=$!
+	at_exit kill "$pid"
+	for _ in $(seq 100); do
+		[ ! -S "$CLUSTER/.s.PGSQL.$port" ] || return 0
+		sleep 0.1
+	done
+	cat "$CLUSTER/pgbouncer.$port.log" >&2
+	die "pgbouncer did not start"
+}
