@@ -125,3 +125,55 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION authz.authz_decide_batch(text, text, text) IS
 	'The same, requests and entities as text';
+
+/* Explanations show values of entities: to whom, is the administrator's choice. */
+CREATE FUNCTION authz.authz_explain(
+	principal authz.entity_uid, action authz.entity_uid, resource authz.entity_uid,
+	context jsonb DEFAULT '{}', entities jsonb DEFAULT NULL, policy_set text DEFAULT NULL,
+	all_policies boolean DEFAULT false,
+	OUT policy_id text, OUT effect text, OUT status text, OUT part text, OUT expression text,
+	OUT "position" integer, OUT "values" jsonb, OUT error text, OUT missed integer)
+RETURNS SETOF record
+LANGUAGE c STABLE PARALLEL RESTRICTED CALLED ON NULL INPUT COST 10000 ROWS 20
+AS 'MODULE_PATHNAME', 'authz_explain';
+COMMENT ON FUNCTION authz.authz_explain(authz.entity_uid, authz.entity_uid, authz.entity_uid, jsonb, jsonb, text, boolean) IS
+	'For each policy that the scope index names (or all_policies): satisfied, unsatisfied or error; the first part of it that did not match, with the text, the character position and the values that it saw. Shows attributes of entities';
+
+CREATE FUNCTION authz.authz_explain_text(
+	principal authz.entity_uid, action authz.entity_uid, resource authz.entity_uid,
+	context jsonb DEFAULT '{}', entities jsonb DEFAULT NULL, policy_set text DEFAULT NULL)
+RETURNS text
+LANGUAGE c STABLE PARALLEL RESTRICTED CALLED ON NULL INPUT COST 10000
+AS 'MODULE_PATHNAME', 'authz_explain_text';
+COMMENT ON FUNCTION authz.authz_explain_text(authz.entity_uid, authz.entity_uid, authz.entity_uid, jsonb, jsonb, text) IS
+	'The decision and why, to be read; where nothing permits, the policies that are nearest to. Shows attributes of entities';
+
+REVOKE ALL ON FUNCTION
+	authz.authz_explain(authz.entity_uid, authz.entity_uid, authz.entity_uid, jsonb, jsonb, text, boolean),
+	authz.authz_explain_text(authz.entity_uid, authz.entity_uid, authz.entity_uid, jsonb, jsonb, text)
+	FROM PUBLIC;
+
+/* JSON bound as text or varchar; with the caller's rights, as above. */
+CREATE FUNCTION authz.authz_explain(
+	principal authz.entity_uid, action authz.entity_uid, resource authz.entity_uid,
+	context text, entities text DEFAULT NULL, policy_set text DEFAULT NULL,
+	all_policies boolean DEFAULT false,
+	OUT policy_id text, OUT effect text, OUT status text, OUT part text, OUT expression text,
+	OUT "position" integer, OUT "values" jsonb, OUT error text, OUT missed integer)
+RETURNS SETOF record
+LANGUAGE sql STABLE PARALLEL RESTRICTED ROWS 20
+BEGIN ATOMIC
+	SELECT x.policy_id, x.effect, x.status, x.part, x.expression, x."position", x."values", x.error, x.missed
+	FROM authz.authz_explain(principal, action, resource, context::jsonb, entities::jsonb, policy_set, all_policies) x;
+END;
+COMMENT ON FUNCTION authz.authz_explain(authz.entity_uid, authz.entity_uid, authz.entity_uid, text, text, text, boolean) IS
+	'The same, context and entities as text';
+
+CREATE FUNCTION authz.authz_explain_text(
+	principal authz.entity_uid, action authz.entity_uid, resource authz.entity_uid,
+	context text, entities text DEFAULT NULL, policy_set text DEFAULT NULL)
+RETURNS text
+LANGUAGE sql STABLE PARALLEL RESTRICTED
+RETURN authz.authz_explain_text(principal, action, resource, context::jsonb, entities::jsonb, policy_set);
+COMMENT ON FUNCTION authz.authz_explain_text(authz.entity_uid, authz.entity_uid, authz.entity_uid, text, text, text) IS
+	'The same, context and entities as text';

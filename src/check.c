@@ -36,17 +36,7 @@
 PG_FUNCTION_INFO_V1(authz_check);
 PG_FUNCTION_INFO_V1(authz_decide);
 
-/* Arguments, the same for all of them. */
-enum
-{
-	ARG_PRINCIPAL,
-	ARG_ACTION,
-	ARG_RESOURCE,
-	ARG_CONTEXT,
-	ARG_ENTITIES,
-	ARG_POLICY_SET
-};
-
+/* Of those that must not be null. */
 static const char *const argument_names[] = {
 	"principal", "action", "resource", "context"
 };
@@ -107,6 +97,26 @@ authz_check_version(FunctionCallInfo fcinfo, int n, AuthzStatement *statement)
 							text_to_cstring(PG_GETARG_TEXT_PP(n)));
 }
 
+void
+authz_check_request(FunctionCallInfo fcinfo, CedarArena *arena,
+					CedarRequest *request, CedarEntities **overlay)
+{
+	for (int i = 0; i < lengthof(argument_names); i++)
+	{
+		if (PG_ARGISNULL(i))
+			ereport(ERROR,
+					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					 errmsg("argument \"%s\" must not be null", argument_names[i]),
+					 i == AUTHZ_ARG_CONTEXT ? errhint("Leave it out, or pass an empty object.") : 0));
+	}
+	request->principal = check_uid(fcinfo, arena, AUTHZ_ARG_PRINCIPAL);
+	request->action = check_uid(fcinfo, arena, AUTHZ_ARG_ACTION);
+	request->resource = check_uid(fcinfo, arena, AUTHZ_ARG_RESOURCE);
+	request->context = authz_check_context(arena, PG_GETARG_JSONB_P(AUTHZ_ARG_CONTEXT), 0);
+	*overlay = PG_ARGISNULL(AUTHZ_ARG_ENTITIES) ? NULL :
+		authz_check_entities(arena, PG_GETARG_JSONB_P(AUTHZ_ARG_ENTITIES));
+}
+
 /* Decide what the arguments ask; the decision lives until the next one. */
 static const AuthzPolicyVersion *
 check_arguments(FunctionCallInfo fcinfo, bool reasons_wanted,
@@ -117,27 +127,13 @@ check_arguments(FunctionCallInfo fcinfo, bool reasons_wanted,
 	const AuthzPolicyVersion *version;
 	AuthzEntityReader *reader;
 	CedarEntitySource source;
-	CedarEntities *overlay = NULL;
+	CedarEntities *overlay;
 	CedarRequest request;
 	CedarError	err;
 
-	for (int i = 0; i < lengthof(argument_names); i++)
-	{
-		if (PG_ARGISNULL(i))
-			ereport(ERROR,
-					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-					 errmsg("argument \"%s\" must not be null", argument_names[i]),
-					 i == ARG_CONTEXT ? errhint("Leave it out, or pass an empty object.") : 0));
-	}
-	request.principal = check_uid(fcinfo, arena, ARG_PRINCIPAL);
-	request.action = check_uid(fcinfo, arena, ARG_ACTION);
-	request.resource = check_uid(fcinfo, arena, ARG_RESOURCE);
-	request.context = authz_check_context(arena, PG_GETARG_JSONB_P(ARG_CONTEXT), 0);
-	if (!PG_ARGISNULL(ARG_ENTITIES))
-		overlay = authz_check_entities(arena, PG_GETARG_JSONB_P(ARG_ENTITIES));
-
+	authz_check_request(fcinfo, arena, &request, &overlay);
 	statement = authz_statement();
-	version = authz_check_version(fcinfo, ARG_POLICY_SET, statement);
+	version = authz_check_version(fcinfo, AUTHZ_ARG_POLICY_SET, statement);
 	reader = authz_entity_begin(statement, overlay, &source);
 	if (cedar_decide(arena, &version->policies, &source, &request,
 					 reasons_wanted, decision, &err) != CEDAR_OK)

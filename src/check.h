@@ -13,6 +13,21 @@
 #include "cedar/cedar.h"
 #include "policy.h"
 
+/* Arguments of what decides one request. */
+enum
+{
+	AUTHZ_ARG_PRINCIPAL,
+	AUTHZ_ARG_ACTION,
+	AUTHZ_ARG_RESOURCE,
+	AUTHZ_ARG_CONTEXT,
+	AUTHZ_ARG_ENTITIES,
+	AUTHZ_ARG_POLICY_SET
+};
+
+/* Read all but the policy set; *overlay is NULL where there are no entities. */
+extern void authz_check_request(FunctionCallInfo fcinfo, CedarArena *arena,
+								CedarRequest *request, CedarEntities **overlay);
+
 /*
  * A context and entities as the library has them; raise when malformed.  n,
  * unless 0, is the number of the request that the context belongs to.

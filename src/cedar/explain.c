@@ -116,9 +116,9 @@ add_seen(Explainer *x, const char *name, CedarSpan span, const CedarValue *v)
 
 /* Does the value say something that its operands, which are told too, do not? */
 static bool
-is_telling(CedarOp op)
+is_telling(const CedarNode *n)
 {
-	switch (op)
+	switch ((CedarOp) n->op)
 	{
 		case CEDAR_OP_GET_ATTR:
 		case CEDAR_OP_HAS_ATTR:
@@ -126,8 +126,11 @@ is_telling(CedarOp op)
 		case CEDAR_OP_HAS_TAG:
 		case CEDAR_OP_IN:
 		case CEDAR_OP_IS:
-		case CEDAR_OP_CALL:
 			return true;
+		case CEDAR_OP_CALL:
+			/* ip(x) is x once more */
+			return n->n != CEDAR_FN_DECIMAL && n->n != CEDAR_FN_IP &&
+				n->n != CEDAR_FN_DATETIME && n->n != CEDAR_FN_DURATION;
 		default:
 			return false;
 	}
@@ -225,7 +228,7 @@ look(Explainer *x, uint32_t node, bool base, CedarValue *v, bool *ok)
 	TRY(again(x, node, v, ok));
 	if (!*ok)
 		return CEDAR_OK;
-	if (n->op == CEDAR_OP_VAR ? !base : is_telling((CedarOp) n->op) && !(base && v->kind == CEDAR_RECORD))
+	if (n->op == CEDAR_OP_VAR ? !base : is_telling(n) && !(base && v->kind == CEDAR_RECORD))
 		return add_seen(x, NULL, node_span(x, node), v);
 	return CEDAR_OK;
 }
