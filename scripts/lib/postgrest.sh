@@ -30,8 +30,9 @@ token() {
 # and HTTP_TEMP, a folder.  HTTP_CONFIG, lines of its configuration, says how
 # tokens are verified; default: with HTTP_SECRET.
 postgrest_start() {
-	local port config pid
+	local port config pid verify
 	HTTP_SECRET=$(openssl rand -hex 32)
+	verify=${HTTP_CONFIG:-"jwt-secret = \"$HTTP_SECRET\""}
 	HTTP_TEMP=$(mktemp -d /tmp/authz-http.XXXXXX)
 	at_exit rm -rf "$HTTP_TEMP"
 	for _ in 1 2 3; do
@@ -41,7 +42,7 @@ postgrest_start() {
 			db-uri = "postgresql:///$1?host=$PGHOST&port=$PGPORT&user=${2:-authz_authenticator}"
 			db-schemas = "authz_api"
 			db-pool = 4
-			${HTTP_CONFIG-jwt-secret = "$HTTP_SECRET"}
+			$verify
 			server-host = "127.0.0.1"
 			server-port = $port
 		CONF
