@@ -19,7 +19,8 @@ DATA_built = $(EXTENSION)--$(EXTVERSION).sql
 DATA = data/common_passwords.bin
 
 REGRESS = cedar entity policy policy_link check check_batch check_explain token
-REGRESS += token_sign identity
+REGRESS += token_sign
+REGRESS += identity session
 # pg_regress looks for tests in its output folder first, where our sql/ would be.
 REGRESS_OPTS = --inputdir=test --outputdir=test --load-extension=authz
 

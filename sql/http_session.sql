@@ -198,12 +198,19 @@ COMMENT ON FUNCTION authz_api.end_all_sessions(boolean) IS
 	E'End all my sessions\nWith "keep_current", all but this one.';
 
 CREATE FUNCTION authz_api.pre_request() RETURNS void
-LANGUAGE sql STABLE
-BEGIN ATOMIC
-	SELECT authz.session_check();
-END;
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	/* Where a gateway takes the keys of others too, the token itself has to say whose it is. */
+	IF EXISTS (SELECT FROM authz.trusted_issuers i WHERE i.enabled) THEN
+		PERFORM authz.http_pre_request();
+	END IF;
+	PERFORM authz.session_check();
+END
+$$;
 COMMENT ON FUNCTION authz_api.pre_request() IS
-	'PostgREST''s db-pre-request: refuses the access tokens of sessions that have ended (401)';
+	'PostgREST''s db-pre-request: refuses the access tokens of sessions that have ended (401); changes nothing';
 
 REVOKE ALL ON FUNCTION
 	authz.http_client_header(text), authz.http_client_address(),
@@ -213,3 +220,68 @@ REVOKE ALL ON FUNCTION
 	authz_api.sessions(), authz_api.logout(), authz_api.end_session(uuid),
 	authz_api.end_all_sessions(boolean), authz_api.pre_request()
 	FROM PUBLIC;
+
+/* Each row says one thing that was done. */
+CREATE FUNCTION authz.http_sign_in_create(
+	anonymous_role name DEFAULT 'authz_anon',
+	authenticator name DEFAULT 'authz_authenticator',
+	user_role name DEFAULT 'authz_user',
+	delegate_role name DEFAULT 'authz_delegate',
+	registration boolean DEFAULT true)
+RETURNS SETOF text
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	r name;
+	found_role pg_roles;
+BEGIN
+	IF anonymous_role IN (authenticator, user_role, delegate_role) THEN
+		RAISE EXCEPTION 'the roles must be different'
+			USING ERRCODE = 'invalid_parameter_value';
+	END IF;
+	IF NOT EXISTS (SELECT FROM authz.gateway_roles g WHERE g.role_name = authenticator) THEN
+		RAISE EXCEPTION 'role "%" is not a gateway', authenticator
+			USING ERRCODE = 'object_not_in_prerequisite_state',
+				HINT = 'Run authz.http_roles_create first.';
+	END IF;
+	SELECT * INTO found_role FROM pg_roles WHERE rolname = anonymous_role;
+	IF NOT FOUND THEN
+		EXECUTE format('CREATE ROLE %I NOLOGIN', anonymous_role);
+		RETURN NEXT format('created role %I (NOLOGIN)', anonymous_role);
+	ELSIF found_role.rolsuper OR found_role.rolbypassrls OR found_role.rolcreaterole OR found_role.rolreplication
+		OR pg_has_role(anonymous_role, user_role, 'MEMBER') OR pg_has_role(anonymous_role, delegate_role, 'MEMBER') THEN
+		RAISE EXCEPTION 'role "%" is too powerful to serve those who have not signed in', anonymous_role
+			USING ERRCODE = 'invalid_parameter_value',
+				HINT = 'Name another role.';
+	END IF;
+	IF NOT pg_has_role(authenticator, anonymous_role, 'MEMBER') THEN
+		EXECUTE format('GRANT %I TO %I', anonymous_role, authenticator);
+		RETURN NEXT format('granted %I to %I', anonymous_role, authenticator);
+	END IF;
+	EXECUTE format('GRANT USAGE ON SCHEMA authz_api TO %I', anonymous_role);
+	FOREACH r IN ARRAY ARRAY[anonymous_role, user_role] LOOP
+		EXECUTE format('GRANT EXECUTE ON FUNCTION'
+					   ' authz_api.login(text, text), authz_api.refresh(text), authz_api.revoke(text),'
+					   ' authz_api.verify_email(text), authz_api.request_password_reset(text),'
+					   ' authz_api.reset_password(text, text)'
+					   ' TO %I', r);
+		EXECUTE format('%s EXECUTE ON FUNCTION authz_api.register(text, text) %s %I',
+					   CASE WHEN registration THEN 'GRANT' ELSE 'REVOKE' END,
+					   CASE WHEN registration THEN 'TO' ELSE 'FROM' END, r);
+		RETURN NEXT format('%I may sign in%s', r, CASE WHEN registration THEN ' and register' ELSE '' END);
+	END LOOP;
+	EXECUTE format('GRANT EXECUTE ON FUNCTION'
+				   ' authz_api.change_password(text, text), authz_api.me(), authz_api.sessions(),'
+				   ' authz_api.logout(), authz_api.end_session(uuid), authz_api.end_all_sessions(boolean)'
+				   ' TO %I', user_role);
+	RETURN NEXT format('%I may see to its own account and sessions', user_role);
+	FOREACH r IN ARRAY ARRAY[anonymous_role, user_role, delegate_role] LOOP
+		EXECUTE format('GRANT EXECUTE ON FUNCTION authz_api.pre_request() TO %I', r);
+	END LOOP;
+	RETURN NEXT 'PostgREST can be given db-pre-request = "authz_api.pre_request" and db-anon-role = "' || anonymous_role || '"';
+END
+$$;
+COMMENT ON FUNCTION authz.http_sign_in_create(name, name, name, name, boolean) IS
+	'Opens signing in over HTTP, and registration or not: makes the role of those who have no token and grants what they and users may; says what it did';
+REVOKE ALL ON FUNCTION authz.http_sign_in_create(name, name, name, name, boolean) FROM PUBLIC;

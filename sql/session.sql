@@ -77,12 +77,14 @@ CREATE FUNCTION authz.session_end(session_id uuid, reason text DEFAULT 'administ
 LANGUAGE plpgsql VOLATILE STRICT
 SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+	moment timestamptz;
 BEGIN
 	DELETE FROM authz.session_tokens t WHERE t.session_id = session_end.session_id;
+	moment := clock_timestamp();
 	UPDATE authz.sessions s
-		SET ended_at = greatest(clock_timestamp(), s.created_at), end_reason = reason,
-			expires_at = least(s.expires_at, greatest(clock_timestamp(), s.created_at))
-		WHERE s.id = session_end.session_id AND s.ended_at IS NULL AND s.expires_at > clock_timestamp();
+		SET ended_at = moment, end_reason = reason, expires_at = moment
+		WHERE s.id = session_end.session_id AND s.ended_at IS NULL AND s.expires_at > moment;
 	RETURN FOUND;
 END
 $$;
@@ -97,15 +99,16 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	ended bigint;
+	moment timestamptz;
 BEGIN
 	PERFORM FROM authz.users u WHERE u.id = sessions_end.user_id FOR NO KEY UPDATE;
 	DELETE FROM authz.session_tokens t USING authz.sessions s
 		WHERE t.session_id = s.id AND s.user_id = sessions_end.user_id AND s.id IS DISTINCT FROM keep_session;
+	moment := clock_timestamp();
 	UPDATE authz.sessions s
-		SET ended_at = greatest(clock_timestamp(), s.created_at), end_reason = reason,
-			expires_at = least(s.expires_at, greatest(clock_timestamp(), s.created_at))
+		SET ended_at = moment, end_reason = reason, expires_at = moment
 		WHERE s.user_id = sessions_end.user_id AND s.id IS DISTINCT FROM keep_session
-			AND s.ended_at IS NULL AND s.expires_at > clock_timestamp();
+			AND s.ended_at IS NULL AND s.expires_at > moment;
 	GET DIAGNOSTICS ended = ROW_COUNT;
 	RETURN ended;
 END
@@ -150,8 +153,14 @@ LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
+	IF authz.setting('authz.issuer') = '' OR authz.setting('authz.audience') = '' THEN
+		RAISE EXCEPTION 'access tokens need an issuer and an audience'
+			USING ERRCODE = 'object_not_in_prerequisite_state',
+				HINT = 'Set authz.issuer and authz.audience, as in ALTER DATABASE ... SET authz.issuer = ''https://auth.example.com''.';
+	END IF;
 	RETURN authz.jwt_sign(jsonb_build_object(
 			'sub', user_id, 'sid', session_id, 'role', authz.setting('authz.access_token_role'),
+			'client_id', authz.setting('authz.audience'),
 			'amr', to_jsonb(amr), 'auth_time', floor(extract(epoch FROM auth_time))::bigint),
 		expires_in => extract(epoch FROM authz.setting('authz.token_lifetime')::interval)::integer,
 		typ => 'at+jwt');
@@ -273,7 +282,7 @@ DECLARE
 	s authz.sessions;
 	plain bytea;
 	new_secret bytea;
-	answer jsonb;
+	new_answer jsonb;
 	grace interval := authz.setting('authz.refresh_grace');
 	idle interval := authz.setting('authz.session_idle_timeout');
 BEGIN
@@ -315,16 +324,16 @@ BEGIN
 		RETURN authz.refresh_refused();
 	END IF;
 	new_secret := authz.random_bytes(32);
-	answer := authz.token_answer(authz.access_token(s.user_id, sid, s.amr, s.auth_time),
-								 authz.refresh_token(sid, new_secret, t.tag_key));
+	new_answer := authz.token_answer(authz.access_token(s.user_id, sid, s.amr, s.auth_time),
+									 authz.refresh_token(sid, new_secret, t.tag_key));
 	UPDATE authz.session_tokens
 		SET token_hash = sha256(new_secret), previous_hash = sha256(secret),
 			answer = CASE WHEN grace > '0' THEN authz.seal(
-				authz.hmac('sha256', secret, 'refresh answer'), convert_to(refresh.answer::text, 'UTF8'), uuid_send(sid)) END,
+				authz.hmac('sha256', secret, 'refresh answer'), convert_to(new_answer::text, 'UTF8'), uuid_send(sid)) END,
 			grace_until = clock_timestamp() + grace
 		WHERE session_id = sid;
 	PERFORM authz.session_grace_purge(2);
-	RETURN authz.http_answer(200, answer);
+	RETURN authz.http_answer(200, new_answer);
 END
 $$;
 COMMENT ON FUNCTION authz.refresh(text) IS
@@ -363,40 +372,56 @@ COMMENT ON FUNCTION authz.revoke(text) IS
 
 /* ------------------------------------------------------- the session at hand */
 
-CREATE FUNCTION authz.current_session() RETURNS authz.sessions
+/*
+ * A foreign issuer's token may have a sid of its own; it is not ours.
+ */
+CREATE FUNCTION authz.session_claims(OUT session_id uuid, OUT user_id text)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	claims jsonb := authz.claims();
+BEGIN
+	IF claims ? 'sid' AND NOT EXISTS (SELECT FROM authz.trusted_issuers i WHERE i.issuer = claims->>'iss') THEN
+		session_id := claims->>'sid';
+		user_id := claims->>'sub';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION authz.session_claims() IS
+	'The session that the request''s token of this database names, ended or not; nulls when it names none';
+
+CREATE FUNCTION authz.current_session() RETURNS authz.sessions
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
 	s authz.sessions;
 BEGIN
-	IF claims ? 'sid' THEN
-		SELECT * INTO s FROM authz.sessions
-			WHERE id = (claims->>'sid')::uuid AND user_id::text = claims->>'sub'
-				AND ended_at IS NULL AND expires_at > now();
-		IF FOUND THEN
-			RETURN s;
-		END IF;
+	SELECT x.* INTO s FROM authz.session_claims() c JOIN authz.sessions x ON x.id = c.session_id
+		WHERE x.user_id::text = c.user_id AND x.ended_at IS NULL AND x.expires_at > now();
+	IF NOT FOUND THEN
+		RAISE EXCEPTION 'the request has no session'
+			USING ERRCODE = 'PT401',
+				HINT = 'Sign in, and send the access token.';
 	END IF;
-	RAISE EXCEPTION 'the request has no session'
-		USING ERRCODE = 'PT401',
-			HINT = 'Sign in, and send the access token.';
+	RETURN s;
 END
 $$;
 COMMENT ON FUNCTION authz.current_session() IS
 	'The live session of the request''s access token; raises PT401 (HTTP status 401) when there is none';
 
 CREATE FUNCTION authz.session_check() RETURNS void
-LANGUAGE plpgsql STABLE SECURITY DEFINER
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	claims jsonb := authz.claims();
+	named record;
 BEGIN
-	IF claims ? 'sid' AND NOT EXISTS (
+	SELECT * INTO named FROM authz.session_claims();
+	IF named.session_id IS NOT NULL AND NOT EXISTS (
 			SELECT FROM authz.sessions s
-			WHERE s.id = (claims->>'sid')::uuid AND s.user_id::text = claims->>'sub'
+			WHERE s.id = named.session_id AND s.user_id::text = named.user_id
 				AND s.ended_at IS NULL AND s.expires_at > now()) THEN
 		RAISE EXCEPTION 'the session has ended'
 			USING ERRCODE = 'PT401', HINT = 'Sign in again.';
@@ -414,5 +439,5 @@ REVOKE ALL ON FUNCTION
 	authz.session_start(uuid, text[], inet, text), authz.token_answer(text, bytea),
 	authz.login(text, text, inet, text), authz.address_subject(inet),
 	authz.refresh(text), authz.refresh_refused(), authz.revoke(text),
-	authz.current_session(), authz.session_check()
+	authz.session_claims(), authz.current_session(), authz.session_check()
 	FROM PUBLIC;
