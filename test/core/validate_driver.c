@@ -127,6 +127,33 @@ read_schema(Case *c)
 
 /* --------------------------------------------------------------- policies */
 
+/* All policies in one text. */
+static void
+read_text(Case *c)
+{
+	json_t	   *text = json_object_get(c->input, "text");
+	CedarError	err;
+	CedarCode	code;
+	uint32_t	n;
+
+	memset(&err, 0, sizeof(err));
+	c->text_len = json_string_length(text);
+	c->text = malloc(c->text_len + 1);
+	memcpy(c->text, json_string_value(text), c->text_len);
+	code = cedar_parse(c->arena, c->text, c->text_len, &c->ast, &err);
+	if (refused(c, "policies", code, &err, c->text_len))
+	{
+		c->ast = NULL;
+		return;
+	}
+	n = cedar_ast_count(c->ast);
+	c->starts = calloc(n + 1, sizeof(size_t));
+	c->numbers = calloc(n + 1, sizeof(size_t));
+	c->places = calloc(n + 1, sizeof(uint32_t));
+	for (uint32_t i = 0; i < n; i++)
+		c->numbers[i] = c->places[i] = i;
+}
+
 static void
 read_policies(Case *c)
 {
@@ -138,6 +165,11 @@ read_policies(Case *c)
 	CedarError	err;
 
 	memset(&err, 0, sizeof(err));
+	if (list == NULL)
+	{
+		read_text(c);
+		return;
+	}
 	c->starts = calloc(n + 1, sizeof(size_t));
 	c->numbers = calloc(n + 1, sizeof(size_t));
 	c->places = calloc(n + 1, sizeof(uint32_t));

@@ -1,96 +1,50 @@
 // Compares the Cedar library's answers with those of the reference's
 // integration tests.
 //
-//   node compare.js DRIVER TESTS TEMP MODULES
+//   node compare.js DRIVER VALIDATE_DRIVER TESTS TEMP
 //
-// DRIVER is cedar-driver, TESTS the unpacked archive, TEMP a folder for the
-// requests and answers, MODULES a folder whose node_modules may hold the oracle.
+// The drivers are cedar-driver and cedar-validate-driver of test/core, TESTS is
+// the unpacked archive, TEMP a folder for the requests and answers.
 //
-// Generated tests (corpus/): the stored expectation is the measure.
-// Handwritten tests: their expectations were made with a schema, which turns
-// strings into extension values.  A request counts when the oracle, asked
+// Without a schema: for generated tests (corpus/) the stored expectation is the
+// measure.  Expectations of handwritten tests were made with a schema, which
+// turns strings into extension values; a request counts when the oracle, asked
 // without the schema, gives the stored answer; the others are skipped.
+//
+// With the schemas (validateRequest): the stored expectations are the measure,
+// and where the oracle, asked, says something else, the oracle.
 'use strict';
 
 const fs = require('fs');
 const path = require('path');
 const { spawnSync } = require('child_process');
+const { Service, findOracle, parseExact, stringifyExact } = require('../oracle/sides.js');
+const { findingsOf } = require('../oracle/compare.js');
 
-const [driver, tests, temp, modules] = process.argv.slice(2);
+const [driver, validateDriver, tests, temp] = process.argv.slice(2);
 const SHOWN = 20; // differences printed in full
 
-// Integers beyond 2^53 go through as strings with a mark, and come out exact.
-const MARK = '\u0000integer:';
-const plainStringify = JSON.stringify;
-
-function parseExact(text) {
-	return JSON.parse(text.replace(/"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g, (token) =>
-		/^-?\d+$/.test(token) && !Number.isSafeInteger(Number(token))
-			? plainStringify(MARK + token)
-			: token));
-}
-
-function stringifyExact(value) {
-	return plainStringify(value).replace(/"\\u0000integer:(-?\d+)"/g, '$1');
-}
-
-function loadOracle() {
-	const name = '@cedar-policy/cedar-wasm/nodejs';
-	const from = process.env.CEDAR_WASM;
-	const candidates = from
-		? [path.resolve(from, 'nodejs'), path.resolve(from)]
-		: [name];
-	for (const candidate of candidates) {
-		let file;
-		try {
-			file = require.resolve(candidate, { paths: [modules, __dirname] });
-		} catch {
-			try {
-				file = require.resolve(candidate); // NODE_PATH
-			} catch {
-				continue;
-			}
-		}
-		return require(file);
-	}
-	if (from) {
-		throw new Error(`CEDAR_WASM: no oracle at ${from}`);
-	}
-	return null;
-}
-
-const oracle = loadOracle();
+const oracle = findOracle();
 
 function answerOf(decision, reason, errors) {
 	return { decision, reason: [...reason].sort(), errors: [...errors].sort() };
 }
 
 function same(a, b) {
-	return plainStringify(a) === plainStringify(b);
+	return JSON.stringify(a) === JSON.stringify(b);
 }
 
-// The oracle's answer without a schema, or why there is none.
-function ask(test, request) {
-	JSON.stringify = stringifyExact; // the oracle's way out of JavaScript
-	try {
-		const got = oracle.isAuthorized({
-			principal: request.principal,
-			action: request.action,
-			resource: request.resource,
-			context: request.context,
-			policies: { staticPolicies: test.policies },
-			entities: parseExact(test.entities),
-		});
-		if (got.type !== 'success') {
-			return { refused: got.errors.map((e) => e.message).join('; ') };
-		}
-		const { decision, diagnostics } = got.response;
-		return answerOf(decision, diagnostics.reason, diagnostics.errors.map((e) => e.policyId));
-	} catch (e) {
-		return { refused: String(e) };
-	} finally {
-		JSON.stringify = plainStringify;
+// The oracle's answer, or why there is none.
+function ask(test, request, withSchema) {
+	const { principal, action, resource, context } = request;
+	const call = stringifyExact({ principal, action, resource, context, policies: { staticPolicies: test.policies } });
+	const schema = withSchema ? `,"schema":${JSON.stringify(test.schema)},"validateRequest":true` : '';
+	const got = oracle.ask('isAuthorized', `${call.slice(0, -1)},"entities":${stringifyExact(parseExact(test.entities))}${schema}}`);
+	if (got === null || got.type !== 'success') {
+		return { refused: JSON.stringify(got).slice(0, 300) };
 	}
+	const { decision, diagnostics } = got.response;
+	return answerOf(decision, diagnostics.reason, diagnostics.errors.map((e) => e.policyId));
 }
 
 function readTest(file, base) {
@@ -99,6 +53,8 @@ function readTest(file, base) {
 		file: path.relative(tests, file),
 		policies: fs.readFileSync(path.join(base, json.policies), 'utf8'),
 		entities: fs.readFileSync(path.join(base, json.entities), 'utf8'),
+		schema: fs.readFileSync(path.join(base, json.schema), 'utf8'),
+		shouldValidate: json.shouldValidate,
 		requests: json.requests,
 	};
 }
@@ -119,7 +75,7 @@ function drive(cases) {
 	const fd = fs.openSync(input, 'w');
 	for (const { test, request } of cases) {
 		const { principal, action, resource, context } = request;
-		fs.writeSync(fd, plainStringify({
+		fs.writeSync(fd, JSON.stringify({
 			policies: test.policies,
 			entities_text: test.entities,
 			request_text: stringifyExact({ principal, action, resource, context }),
@@ -172,11 +128,11 @@ function compare(title, cases) {
 			return;
 		}
 		console.log(`FAILED ${test.file}, request ${index}: ${request.description}`);
-		console.log(`  expected ${plainStringify(want)}`);
-		console.log(`  got      ${plainStringify(got)}`);
+		console.log(`  expected ${JSON.stringify(want)}`);
+		console.log(`  got      ${JSON.stringify(got)}`);
 		if (oracle) {
-			const theirs = ask(test, request);
-			console.log(`  oracle without schema ${plainStringify(theirs)}: `
+			const theirs = ask(test, request, false);
+			console.log(`  oracle without schema ${JSON.stringify(theirs)}: `
 				+ (same(theirs, want) ? 'agrees with the expectation'
 					: same(theirs, ours) ? 'agrees with us' : 'agrees with neither'));
 		}
@@ -212,15 +168,88 @@ if (!oracle) {
 } else {
 	const alike = all.filter(({ test, request, index }) => {
 		const want = answerOf(request.decision, request.reason, request.errors);
-		const theirs = ask(test, request);
+		const theirs = ask(test, request, false);
 		if (same(theirs, want)) {
 			return true;
 		}
 		skipped++;
-		console.log(`skipped ${test.file}, request ${index}: without a schema the oracle says ${plainStringify(theirs)}`);
+		console.log(`skipped ${test.file}, request ${index}: without a schema the oracle says ${JSON.stringify(theirs)}`);
 		return false;
 	});
 	compare(`${handwritten.length} handwritten tests`, alike);
+}
+
+// ------------------------------------------------------------ with the schemas
+
+const counts = { validates: [0, 0], requests: [0, 0] }; // compared; of these, the oracle is not of the corpus's opinion
+
+// Passed when it is what is stored, or what the oracle says instead.
+function judge(what, title, ours, stored, theirs) {
+	counts[what][0]++;
+	if (same(ours, stored) && (theirs === null || same(theirs, ours))) {
+		passed++;
+	} else if (theirs === null) {
+		skipped++;
+		console.log(`skipped ${title}: ours ${JSON.stringify(ours)}, stored ${JSON.stringify(stored)}, no oracle to ask`);
+	} else if (same(ours, theirs)) {
+		passed++;
+		counts[what][1]++;
+		console.log(`the oracle differs from the corpus in ${title}: ${JSON.stringify(theirs)}, stored ${JSON.stringify(stored)}`);
+	} else {
+		failed++;
+		console.log(`FAILED ${title}: ours ${JSON.stringify(ours)}, stored ${JSON.stringify(stored)}, oracle ${JSON.stringify(theirs)}`);
+	}
+}
+
+// Which policies do not validate; null: the schema is none.
+function offenders(test) {
+	const answer = oracle.ask('validate', JSON.stringify({ schema: test.schema, policies: { staticPolicies: test.policies } }));
+	if (answer === null || answer.type !== 'success') {
+		return null;
+	}
+	return [...new Set(findingsOf(answer).filter(([, , warning]) => !warning).map(([id]) => id))].sort();
+}
+
+function withSchema(service, test) {
+	const got = service.ask(JSON.stringify({
+		schema: test.schema,
+		format: 'cedar',
+		text: test.policies,
+		entities: test.entities,
+		requests: test.requests.map(({ principal, action, resource, context }) => stringifyExact({ principal, action, resource, context })),
+	}));
+	if (got === null || got.fault) {
+		failed += 1 + test.requests.length;
+		console.log(`FAILED ${test.file}: ${got === null ? 'the driver died' : got.fault}`);
+		return;
+	}
+	const ours = got.schema ? [...new Set(got.findings.filter(([, , warning]) => !warning).map(([i]) => `policy${i}`))].sort() : null;
+	const stored = test.shouldValidate;
+	judge('validates', test.file, ours !== null && ours.length === 0, stored, oracle && (offenders(test) || [null]).length === 0);
+	if (oracle && !same(ours, offenders(test))) {
+		failed++;
+		console.log(`FAILED ${test.file}: policies that do not validate: ours ${JSON.stringify(ours)}, oracle ${JSON.stringify(offenders(test))}`);
+	}
+	test.requests.forEach((request, i) => {
+		const one = got.typed && got.typed.entities ? got.typed.requests[i] : {};
+		const mine = one.fits ? answerOf(one.decision, one.reason, one.errors) : { refused: true };
+		const want = answerOf(request.decision, request.reason, request.errors);
+		let theirs = null;
+		if (oracle && !same(mine, want)) {
+			theirs = ask(test, request, true);
+			theirs = theirs.refused ? { refused: true } : theirs;
+		}
+		judge('requests', `${test.file}, request ${i}`, mine, want, theirs);
+	});
+}
+
+const service = new Service(validateDriver);
+[...corpus, ...handwritten].forEach((test) => withSchema(service, test));
+service.close();
+const told = ([all, other]) => `${all} compared, in ${other} the oracle differs from the corpus`;
+console.log(`${corpus.length + handwritten.length} tests with their schemas: shouldValidate ${told(counts.validates)}; requests ${told(counts.requests)}`);
+if (oracle) {
+	oracle.close();
 }
 
 console.log(`${passed} passed, ${failed} failed, ${skipped} skipped`);

@@ -194,3 +194,5 @@ exports.findOracle = () => {
 };
 
 exports.Service = Service;
+exports.parseExact = parseExact;
+exports.stringifyExact = stringifyExact;
