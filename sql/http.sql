@@ -171,7 +171,122 @@ END;
 COMMENT ON FUNCTION authz_api.decide(text, text, jsonb, text, jsonb) IS
 	E'May the caller do this, and why?\nAnswers {"decision", "reasons", "errors", "policy_version"}. "principal" (someone else than the caller) and "entities" need the delegate role.';
 
+/* Requests of a batch with the caller as their principal; refuses another's. */
+CREATE FUNCTION authz.http_own_requests(requests jsonb, entities jsonb)
+RETURNS jsonb
+LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	me authz.entity_uid := authz.http_own_principal(NULL, entities);
+	own jsonb;
+	other bigint;
+BEGIN
+	IF requests IS NULL OR jsonb_typeof(requests) <> 'array' THEN
+		RETURN requests;			/* authz_check_batch says what is wrong */
+	END IF;
+	SELECT min(n) FILTER (WHERE CASE jsonb_typeof(p)
+				WHEN 'string' THEN (p #>> '{}')::authz.entity_uid <> me
+				WHEN 'object' THEN authz.entity_uid(p ->> 'type', p ->> 'id') IS DISTINCT FROM me
+				WHEN 'null' THEN false
+				ELSE p IS NOT NULL END),
+		   jsonb_agg(CASE jsonb_typeof(r)
+				WHEN 'object' THEN r || jsonb_build_object('principal', me)
+				ELSE r END ORDER BY n)
+	INTO other, own
+	FROM jsonb_array_elements(requests) WITH ORDINALITY AS e (r, n),
+		LATERAL (SELECT CASE jsonb_typeof(r) WHEN 'object' THEN coalesce(r #> '{principal,__entity}', r -> 'principal') END AS p) AS x;
+	IF other IS NOT NULL THEN
+		RAISE EXCEPTION 'permission denied to ask about another principal'
+			USING ERRCODE = 'insufficient_privilege',
+				DETAIL = format('Request %s; the token is %s''s.', other, me),
+				HINT = 'Leave out "principal", or use a token of the delegate role.';
+	END IF;
+	RETURN coalesce(own, '[]');
+END
+$$;
+COMMENT ON FUNCTION authz.http_own_requests(jsonb, jsonb) IS
+	'The requests of a batch about the caller''s own principal; refuses others and entities';
+
+CREATE FUNCTION authz.http_check_batch_own(requests jsonb, entities jsonb)
+RETURNS json
+LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN (SELECT coalesce(json_agg(b.allowed ORDER BY b.n), '[]')
+			FROM authz.authz_check_batch(authz.http_own_requests(requests, entities)) b);
+END
+$$;
+COMMENT ON FUNCTION authz.http_check_batch_own(jsonb, jsonb) IS
+	'authz_api.check_batch for a caller that may ask about itself alone';
+
+CREATE FUNCTION authz.http_check_batch_any(requests jsonb, entities jsonb)
+RETURNS json
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+	SELECT coalesce(json_agg(b.allowed ORDER BY b.n), '[]')
+	FROM authz.authz_check_batch(
+		CASE WHEN jsonb_typeof(requests) = 'array'
+			AND requests @? '$[*] ? (@.type() == "object" && (!exists(@.principal) || @.principal == null))'
+		THEN (SELECT jsonb_agg(CASE WHEN jsonb_typeof(r) = 'object' AND coalesce(r -> 'principal', 'null') = 'null'
+								THEN r || jsonb_build_object('principal', authz.http_own_principal(NULL, NULL))
+								ELSE r END ORDER BY n)
+			  FROM jsonb_array_elements(requests) WITH ORDINALITY AS e (r, n))
+		ELSE requests END, entities) b;
+END;
+COMMENT ON FUNCTION authz.http_check_batch_any(jsonb, jsonb) IS
+	'authz_api.check_batch for a caller with EXECUTE on authz_check_batch';
+
+CREATE FUNCTION authz_api.check_batch(requests jsonb, entities jsonb DEFAULT NULL)
+RETURNS json
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+	SELECT CASE
+		WHEN (entities IS NOT NULL OR requests @? '$[*].principal ? (@ != null)')
+			AND has_function_privilege('authz.authz_check_batch(jsonb, jsonb, text)'::regprocedure, 'EXECUTE')
+		THEN authz.http_check_batch_any(requests, entities)
+		ELSE authz.http_check_batch_own(requests, entities)
+	END;
+END;
+COMMENT ON FUNCTION authz_api.check_batch(jsonb, jsonb) IS
+	E'May the caller do all these?\n"requests" is an array of {"action", "resource", "context"}, 10,000 at most; answers an array of true and false in their order. "principal" in a request (someone else than the caller) and "entities" need the delegate role.';
+
+/*
+ * Explanations show attributes of entities and texts of policies, so they are
+ * for the delegate alone: it is the only one who gets EXECUTE, on this and on
+ * authz_explain, which PostgreSQL checks against the caller.
+ */
+CREATE FUNCTION authz_api.explain(action text, resource text,
+								  context jsonb DEFAULT '{}',
+								  principal text DEFAULT NULL,
+								  entities jsonb DEFAULT NULL,
+								  all_policies boolean DEFAULT false)
+RETURNS json
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+	SELECT json_build_object(
+		'decision', CASE
+			WHEN bool_or(x.status = 'satisfied' AND x.effect = 'forbid') THEN 'deny'
+			WHEN bool_or(x.status = 'satisfied') THEN 'allow'
+			ELSE 'deny' END,
+		'policies', coalesce(json_agg(row_to_json(x)), '[]'))
+	FROM authz.authz_explain(coalesce(principal::authz.entity_uid,
+									  authz.http_own_principal(NULL, NULL)),
+							 authz.http_argument(action, 'action'),
+							 authz.http_argument(resource, 'resource'),
+							 coalesce(context, '{}'), entities, NULL, all_policies) x;
+END;
+COMMENT ON FUNCTION authz_api.explain(text, text, jsonb, text, jsonb, boolean) IS
+	E'Why is it decided so?\nFor the delegate role. Answers {"decision", "policies"}: what each policy that may concern the request misses, and the values that it saw.';
+
 REVOKE ALL ON FUNCTION
+	authz.http_own_requests(jsonb, jsonb),
+	authz.http_check_batch_own(jsonb, jsonb),
+	authz.http_check_batch_any(jsonb, jsonb),
+	authz_api.check_batch(jsonb, jsonb),
+	authz_api.explain(text, text, jsonb, text, jsonb, boolean),
 	authz.http_own_principal(text, jsonb),
 	authz.http_argument(text, text),
 	authz.http_check_own(text, text, text, jsonb, jsonb),
@@ -309,22 +424,28 @@ BEGIN
 		EXECUTE format('GRANT EXECUTE ON FUNCTION'
 					   ' authz_api.check(text, text, jsonb, text, jsonb),'
 					   ' authz_api.decide(text, text, jsonb, text, jsonb),'
+					   ' authz_api.check_batch(jsonb, jsonb),'
 					   ' authz.http_own_principal(text, jsonb),'
 					   ' authz.http_argument(text, text), authz.http_pre_request(),'
 					   ' authz.http_check_own(text, text, text, jsonb, jsonb),'
 					   ' authz.http_decide_own(text, text, text, jsonb, jsonb),'
 					   ' authz.http_check_any(text, text, text, jsonb, jsonb),'
-					   ' authz.http_decide_any(text, text, text, jsonb, jsonb)'
+					   ' authz.http_decide_any(text, text, text, jsonb, jsonb),'
+					   ' authz.http_check_batch_own(jsonb, jsonb),'
+					   ' authz.http_check_batch_any(jsonb, jsonb)'
 					   ' TO %I', r);
-		RETURN NEXT format('%I may call authz_api.check and authz_api.decide about its own principal', r);
+		RETURN NEXT format('%I may call authz_api.check, authz_api.check_batch and authz_api.decide about its own principal', r);
 	END LOOP;
 
 	/* The delegate's right is EXECUTE on the decision functions themselves. */
 	EXECUTE format('GRANT EXECUTE ON FUNCTION'
 				   ' authz.authz_check(authz.entity_uid, authz.entity_uid, authz.entity_uid, jsonb, jsonb, text),'
-				   ' authz.authz_decide(authz.entity_uid, authz.entity_uid, authz.entity_uid, jsonb, jsonb, text)'
+				   ' authz.authz_decide(authz.entity_uid, authz.entity_uid, authz.entity_uid, jsonb, jsonb, text),'
+				   ' authz.authz_check_batch(jsonb, jsonb, text),'
+				   ' authz.authz_explain(authz.entity_uid, authz.entity_uid, authz.entity_uid, jsonb, jsonb, text, boolean),'
+				   ' authz_api.explain(text, text, jsonb, text, jsonb, boolean)'
 				   ' TO %I', delegate_role);
-	RETURN NEXT format('%I may ask about any principal and hand in entities', delegate_role);
+	RETURN NEXT format('%I may ask about any principal, hand in entities and see why, with the values that policies saw', delegate_role);
 
 	EXECUTE format('GRANT EXECUTE ON FUNCTION authz.postgrest_config() TO %I', authenticator);
 	RETURN NEXT format('%I may call authz.postgrest_config: PostgREST''s db-pre-config', authenticator);
