@@ -14,6 +14,8 @@
 #include "miscadmin.h"
 #include "utils/guc.h"
 
+#include "entity_cache.h"
+#include "entity_map.h"
 #include "identity.h"
 #include "policy.h"
 #include "relation.h"
@@ -177,10 +179,19 @@ _PG_init(void)
 								NULL, NULL, NULL);
 		authz_shared_init();
 	}
+	DefineCustomIntVariable("authz.entity_cache_size",
+							"Memory of a backend for entities that are kept between statements.",
+							"0 keeps none.  Beyond it, all of them are read anew.",
+							&authz_entity_cache_size,
+							32768, 0, MAX_KILOBYTES,
+							PGC_USERSET, GUC_UNIT_KB,
+							NULL, NULL, NULL);
 	MarkGUCPrefixReserved("authz");
 
 	authz_relation_init();
 	authz_statement_init();
 	authz_principal_init();
 	authz_token_cache_init();
+	authz_map_init();
+	authz_cache_init();
 }

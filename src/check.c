@@ -9,8 +9,8 @@
  * by default.
  *
  * The arena of a decision is kept from call to call and emptied at its start,
- * not at its end: an error may leave by longjmp.  A decision runs no SQL and
- * so never runs inside another.
+ * not at its end: an error may leave by longjmp.  A decision inside another, of
+ * a query that reads a mapped view, has one of its own.
  *
  *-------------------------------------------------------------------------
  */
@@ -30,6 +30,7 @@
 #include "entity_uid.h"
 #include "error.h"
 #include "host.h"
+#include "json.h"
 #include "policy.h"
 #include "statement.h"
 
@@ -47,6 +48,9 @@ check_arena(void)
 	static CedarArena *arena = NULL;
 	static MemoryContext cxt = NULL;
 
+	/* Asked by a query that a look-up of another decision runs. */
+	if (authz_row_is_executing())
+		return authz_arena_create(CurrentMemoryContext);
 	if (arena != NULL)
 	{
 		cedar_arena_reset(arena);
@@ -69,8 +73,12 @@ authz_check_context(CedarArena *arena, Jsonb *jsonb, uint32 n)
 {
 	const CedarRecord *context;
 	CedarError	err;
-	char	   *json = JsonbToCString(NULL, &jsonb->root, VARSIZE(jsonb));
+	char	   *json;
 
+	context = authz_jsonb_record(arena, jsonb);
+	if (context != NULL)
+		return context;
+	json = authz_jsonb_text(jsonb);
 	if (cedar_context_from_json(arena, json, strlen(json), &context, &err) != CEDAR_OK)
 		authz_raise(&err, AUTHZ_TEXT_JSON, json, strlen(json), n == 0 ? "context" : psprintf("context of request %u", n), NULL);
 	pfree(json);

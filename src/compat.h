@@ -52,6 +52,15 @@ extern int no_such_variable
 #define pg_noreturn __attribute__((noreturn))
 #endif
 
+/* PostgreSQL 16 calls a relation's file a locator and a number. */
+#if PG_VERSION_NUM >= 160000
+#define authz_rel_locator(rel) ((rel)->rd_locator)
+#define authz_rel_filenumber(rel) ((rel)->rd_locator.relNumber)
+#else
+#define authz_rel_locator(rel) ((rel)->rd_node)
+#define authz_rel_filenumber(rel) ((rel)->rd_node.relNode)
+#endif
+
 /* PostgreSQL 16 moved varlena.h's declarations about; include both names. */
 #if PG_VERSION_NUM >= 160000
 #include "varatt.h"

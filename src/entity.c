@@ -1,33 +1,14 @@
 /*-------------------------------------------------------------------------
  *
  * entity.c
- *	  The entity store: what may be written, and how a decision reads it.
- *
- * Entities are data: a decision reads them under the calling statement's
- * snapshot, so it agrees with the rows that the same statement sees.  Each is
- * looked up by the primary key and remembered, in parsed form, for the
- * statement (statement.c): a filter over a million rows loads the principal
- * once.  That an entity is absent is remembered too.  Under SERIALIZABLE the
- * look-ups are predicate-locked like a query's.
- *
- * A memo is one memory context under CacheMemoryContext.  It goes with its
- * statement; at most MEMOS_MAX exist, and between two decisions one beyond
- * MEMO_BYTES_MAX is emptied.  Nothing is remembered
- *
- *	 - with an overlay (entities handed in by the caller), because the
- *	   ancestors of stored entities then depend on it;
- *	 - while a command of this transaction is writing entities: an inner
- *	   statement sees its rows so far, and the next one, under the same
- *	   snapshot, more of them.  This rests on the statement triggers.
+ *	  The entity store: what may be written into authz.entities, and its rows.
  *
  * Triggers refuse an entity that is malformed or closes a cycle of parents.
  * The cycle check walks the ancestors under a fresh snapshot after the
  * statement's rows are in place, so they may come in any order; two
  * transactions can still each add half of a cycle, which a decision that
- * walks it then refuses.
- *
- * Tables are read without permission checks: who may execute a decision
- * function gets an answer, not the rows.
+ * walks it then refuses.  What one row's walk has gone through the next row's
+ * passes over, as long as nothing else writes entities in between.
  *
  *-------------------------------------------------------------------------
  */
@@ -55,59 +36,11 @@
 #include "entity_uid.h"
 #include "error.h"
 #include "host.h"
+#include "json.h"
 #include "relation.h"
 
-#define MEMOS_MAX		4
-#define MEMO_BYTES_MAX	((size_t) 64 * 1024 * 1024)
-
-typedef struct MemoEntry
-{
-	const CedarUid *uid;
-	CedarEntity *entity;		/* NULL: not in the store */
-	char		status;
-} MemoEntry;
-
-#define SH_PREFIX entry
-#define SH_ELEMENT_TYPE MemoEntry
-#define SH_KEY_TYPE const CedarUid *
-#define SH_KEY uid
-#define SH_HASH_KEY(tb, key) ((key)->hash)
-#define SH_EQUAL(tb, a, b) cedar_uid_equal(a, b)
-#define SH_SCOPE static inline
-#define SH_DECLARE
-#define SH_DEFINE
-#include "lib/simplehash.h"
-
-typedef struct AuthzEntityMemo
-{
-	dlist_node	node;			/* in memos, unless private */
-	AuthzStatement *statement;	/* NULL: private to one decision */
-	MemoryContext cxt;			/* holds all of it, this struct too */
-	CedarArena *arena;
-	entry_hash  *hash;
-} AuthzEntityMemo;
-
-/* Index look-ups on the entity table. */
-typedef struct EntityScan
-{
-	Relation	heap;			/* NULL until the first look-up */
-	Relation	index;
-	IndexScanDesc scan;
-	TupleTableSlot *slot;
-	ScanKeyData key;
-	Snapshot	snapshot;
-} EntityScan;
-
-struct AuthzEntityReader
-{
-	AuthzEntityMemo *memo;
-	EntityScan	scan;
-	bool		overlaid;
-	CedarEntitySource overlay;
-};
-
-static dlist_head memos = DLIST_STATIC_INIT(memos);	/* last used first */
-static int	memo_count = 0;
+/* Beyond it, walks begin anew. */
+#define CYCLE_CHECK_BYTES_MAX ((size_t) 64 * 1024 * 1024)
 
 PG_FUNCTION_INFO_V1(authz_entities_before_statement);
 PG_FUNCTION_INFO_V1(authz_entities_before_row);
@@ -116,59 +49,50 @@ PG_FUNCTION_INFO_V1(authz_entities_after_statement);
 
 /* ----------------------------------------------------------------- reading */
 
-static void
-entity_scan_open(EntityScan *scan)
+void
+authz_stored_scan_open(AuthzScan *scan, Snapshot snapshot)
 {
-	AuthzRelations rels = *authz_relations();
-	Oid			family;
-	Oid			type;
-	Oid			equal;
+	const AuthzRelations *rels = authz_relations();
 
-	/* Locks last until the transaction ends, as for any table read. */
-	scan->heap = table_open(rels.entities, AccessShareLock);
-	scan->index = index_open(rels.entities_pkey, AccessShareLock);
-	family = scan->index->rd_opfamily[0];
-	type = scan->index->rd_opcintype[0];
-	equal = get_opcode(get_opfamily_member(family, type, type,
-										   BTEqualStrategyNumber));
-	ScanKeyInit(&scan->key, 1, BTEqualStrategyNumber, equal, (Datum) 0);
-	scan->slot = table_slot_create(scan->heap, NULL);
-	scan->scan = authz_index_beginscan(scan->heap, scan->index,
-									   scan->snapshot, 1);
+	authz_scan_open(scan, rels->entities, rels->entities_pkey, 1, snapshot);
 }
 
-static void
-entity_scan_close(EntityScan *scan)
-{
-	if (scan->heap == NULL)
-		return;
-	index_endscan(scan->scan);
-	ExecDropSingleTupleTableSlot(scan->slot);
-	index_close(scan->index, NoLock);
-	table_close(scan->heap, NoLock);
-	scan->heap = NULL;
-}
-
-/* Look a uid up; true when the slot holds its row. */
-static bool
-entity_scan_find(EntityScan *scan, const CedarUid *uid)
+TupleTableSlot *
+authz_stored_find(AuthzScan *scan, const CedarUid *uid)
 {
 	Datum		key;
 	bool		found;
 
-	if (scan->heap == NULL)
-		entity_scan_open(scan);
-
 	/* An id that the type cannot hold is not in the table. */
 	if (memchr(uid->bytes + uid->type_len, '\0', uid->id_len) != NULL)
-		return false;
+		return NULL;
 
 	key = authz_uid_from_cedar(uid);
-	scan->key.sk_argument = key;
-	index_rescan(scan->scan, &scan->key, 1, NULL, 0);
-	found = index_getnext_slot(scan->scan, ForwardScanDirection, scan->slot);
+	authz_scan_start(scan, &key);
+	found = authz_scan_next(scan);
 	pfree(DatumGetPointer(key));
-	return found;
+	return found ? scan->slot : NULL;
+}
+
+bool
+authz_stored_row_has_uid(HeapTuple tuple, TupleDesc desc, const CedarUid *uid)
+{
+	bool		isnull;
+	Datum		value = heap_getattr(tuple, Anum_entities_uid, desc, &isnull);
+	struct varlena *packed;
+	EntityUidView view;
+	bool		same;
+
+	if (isnull)
+		return false;
+	packed = PG_DETOAST_DATUM_PACKED(value);
+	view = authz_uid_view(packed);
+	same = view.type_len == uid->type_len && view.id_len == uid->id_len &&
+		memcmp(view.type, uid->bytes, uid->type_len) == 0 &&
+		memcmp(view.id, uid->bytes + uid->type_len, uid->id_len) == 0;
+	if ((Pointer) packed != DatumGetPointer(value))
+		pfree(packed);
+	return same;
 }
 
 /* The uids of a parents array, in an arena. */
@@ -209,35 +133,19 @@ entity_parents(CedarArena *arena, Datum value, uint32 *n)
 	return parents;
 }
 
-static char *
-entity_json(Datum value)
+/* One column's value by way of its text: for whatever json.c leaves alone. */
+static void
+entity_build_text(CedarArena *arena, const CedarUid *uid, Jsonb *attrs, Jsonb *tags,
+				  CedarEntity **entity)
 {
-	Jsonb	   *jsonb = DatumGetJsonbP(value);
-
-	/* Most entities have no tags: spare them the conversion. */
-	if (JB_ROOT_IS_OBJECT(jsonb) && JB_ROOT_COUNT(jsonb) == 0)
-		return pstrdup("{}");
-	return JsonbToCString(NULL, &jsonb->root, VARSIZE(jsonb));
-}
-
-/* Build an entity of its columns; refuses what Cedar has no value for. */
-static CedarEntity *
-entity_build(CedarArena *arena, const CedarUid *uid,
-			 Datum attrs, Datum tags, Datum parents)
-{
-	char	   *attrs_json = entity_json(attrs);
-	char	   *tags_json = entity_json(tags);
-	const CedarUid **parent_uids;
-	uint32		n_parents;
-	CedarEntity *entity;
+	char	   *attrs_json = authz_jsonb_text(attrs);
+	char	   *tags_json = authz_jsonb_text(tags);
 	const char *fault = NULL;
 	CedarError	err;
 
-	parent_uids = entity_parents(arena, parents, &n_parents);
 	if (cedar_entity_build(arena, uid, attrs_json, strlen(attrs_json),
-						   tags_json, strlen(tags_json),
-						   parent_uids, n_parents,
-						   &entity, &fault, &err) != CEDAR_OK)
+						   tags_json, strlen(tags_json), NULL, 0,
+						   entity, &fault, &err) != CEDAR_OK)
 	{
 		bool		in_tags = fault != NULL && strcmp(fault, "tags") == 0;
 		const char *json = in_tags ? tags_json : attrs_json;
@@ -251,6 +159,42 @@ entity_build(CedarArena *arena, const CedarUid *uid,
 	}
 	pfree(attrs_json);
 	pfree(tags_json);
+}
+
+/* Build an entity of its columns; refuses what Cedar has no value for. */
+static CedarEntity *
+entity_build(CedarArena *arena, const CedarUid *uid,
+			 Datum attrs, Datum tags, Datum parents)
+{
+	Jsonb	   *attrs_jsonb = DatumGetJsonbP(attrs);
+	Jsonb	   *tags_jsonb = DatumGetJsonbP(tags);
+	CedarEntity *entity = cedar_arena_alloc(arena, sizeof(CedarEntity));
+
+	if (entity == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OUT_OF_MEMORY),
+				 errmsg("out of memory")));
+	memset(entity, 0, sizeof(CedarEntity));
+	entity->uid = uid;
+	entity->attrs = authz_jsonb_record(arena, attrs_jsonb);
+	if (entity->attrs != NULL)
+		entity->tags = authz_jsonb_record(arena, tags_jsonb);
+	if (entity->tags == NULL)
+		entity_build_text(arena, uid, attrs_jsonb, tags_jsonb, &entity);
+	entity->parents = entity_parents(arena, parents, &entity->n_parents);
+	for (uint32 i = 0; i < entity->n_parents && cedar_uid_is_action(uid); i++)
+	{
+		if (!cedar_uid_is_action(entity->parents[i]))
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("invalid entity %s: an action's parent must be an action",
+							authz_uid_display(uid)),
+					 errdetail("In column \"%s\".", "parents")));
+	}
+	if ((Pointer) attrs_jsonb != DatumGetPointer(attrs))
+		pfree(attrs_jsonb);
+	if ((Pointer) tags_jsonb != DatumGetPointer(tags))
+		pfree(tags_jsonb);
 	return entity;
 }
 
@@ -265,163 +209,25 @@ slot_column(TupleTableSlot *slot, int column)
 	return value;
 }
 
-/* -------------------------------------------------------------- the memo */
-
-static AuthzEntityMemo *
-memo_create(AuthzStatement *statement)
+CedarEntity *
+authz_stored_entity(TupleTableSlot *slot, CedarArena *arena, const CedarUid *uid)
 {
-	MemoryContext cxt;
-	AuthzEntityMemo *memo;
-
-	cxt = AllocSetContextCreate(CurrentMemoryContext, "authz entities",
-								ALLOCSET_DEFAULT_SIZES);
-	memo = MemoryContextAllocZero(cxt, sizeof(AuthzEntityMemo));
-	memo->cxt = cxt;
-	memo->arena = authz_arena_create(cxt);
-	memo->hash = entry_create(cxt, 64, NULL);
-	if (statement != NULL)
-	{
-		MemoryContextSetParent(cxt, CacheMemoryContext);
-		memo->statement = statement;
-		statement->memo = memo;
-		dlist_push_head(&memos, &memo->node);
-		memo_count++;
-	}
-	return memo;
-}
-
-static void
-memo_free(AuthzEntityMemo *memo)
-{
-	if (memo->statement != NULL)
-	{
-		memo->statement->memo = NULL;
-		dlist_delete(&memo->node);
-		memo_count--;
-	}
-	MemoryContextDelete(memo->cxt);
-}
-
-static AuthzEntityMemo *
-memo_get(AuthzStatement *statement)
-{
-	AuthzEntityMemo *memo = statement->memo;
-
-	if (memo != NULL && MemoryContextMemAllocated(memo->cxt, true) > MEMO_BYTES_MAX)
-	{
-		memo_free(memo);
-		memo = NULL;
-	}
-	if (memo == NULL)
-	{
-		while (memo_count >= MEMOS_MAX)
-			memo_free(dlist_tail_element(AuthzEntityMemo, node, &memos));
-		return memo_create(statement);
-	}
-	dlist_move_head(&memos, &memo->node);
-	return memo;
-}
-
-void
-authz_entity_statement_end(AuthzStatement *statement)
-{
-	if (statement->memo != NULL)
-		memo_free(statement->memo);
-}
-
-/*
- * CedarEntitySource.find.  Raises instead of giving a code back: nothing of
- * the library's is held but arena memory.
- */
-static CedarCode
-entity_find(void *userdata, const CedarUid *uid, CedarEntity **entity,
-			CedarError *err)
-{
-	AuthzEntityReader *reader = userdata;
-	AuthzEntityMemo *memo = reader->memo;
-	MemoEntry  *entry;
-	CedarUid   *key;
-	CedarEntity *built = NULL;
-	size_t		size;
-	bool		found;
-
-	entry = entry_lookup(memo->hash, uid);
-	if (entry != NULL)
-	{
-		*entity = entry->entity;
-		return CEDAR_OK;
-	}
-
-	size = offsetof(CedarUid, bytes) + uid->type_len + uid->id_len;
-	key = cedar_arena_alloc(memo->arena, size);
-	if (key == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_OUT_OF_MEMORY),
-				 errmsg("out of memory")));
-	memcpy(key, uid, size);
-	if (entity_scan_find(&reader->scan, key))
-	{
-		TupleTableSlot *slot = reader->scan.slot;
-
-		built = entity_build(memo->arena, key,
-							 slot_column(slot, Anum_entities_attrs),
-							 slot_column(slot, Anum_entities_tags),
-							 slot_column(slot, Anum_entities_parents));
-	}
-	if (reader->overlaid)
-	{
-		CedarEntity *handed_in;
-		CedarCode	code;
-
-		code = reader->overlay.find(reader->overlay.userdata, uid, &handed_in, err);
-		if (code == CEDAR_OK && handed_in != NULL)
-		{
-			if (built == NULL)
-				built = handed_in;
-			else
-				code = cedar_entity_merge(memo->arena, handed_in, built, &built, err);
-		}
-		if (code != CEDAR_OK)
-			return code;
-	}
-	entry = entry_insert(memo->hash, key, &found);
-	entry->entity = built;
-	*entity = built;
-	return CEDAR_OK;
-}
-
-AuthzEntityReader *
-authz_entity_begin(AuthzStatement *statement, CedarEntities *overlay,
-				   CedarEntitySource *source)
-{
-	AuthzEntityReader *reader = palloc0(sizeof(AuthzEntityReader));
-
-	if (overlay != NULL || authz_write_current(authz_relations()->entities) != NULL)
-		reader->memo = memo_create(NULL);
-	else
-		reader->memo = memo_get(statement);
-	reader->scan.snapshot = GetActiveSnapshot();
-	if (overlay != NULL)
-	{
-		reader->overlaid = true;
-		reader->overlay = cedar_entities_source(overlay);
-	}
-	source->find = entity_find;
-	source->userdata = reader;
-	source->arena = reader->memo->arena;
-	return reader;
-}
-
-void
-authz_entity_end(AuthzEntityReader *reader)
-{
-	entity_scan_close(&reader->scan);
-	if (reader->memo->statement == NULL)
-		memo_free(reader->memo);
-	pfree(reader);
+	return entity_build(arena, uid,
+						slot_column(slot, Anum_entities_attrs),
+						slot_column(slot, Anum_entities_tags),
+						slot_column(slot, Anum_entities_parents));
 }
 
 /* --------------------------------------------------------------- triggers */
+
+/* What walks of one command have gone through; in the memory of cxt. */
+typedef struct CycleCheck
+{
+	MemoryContext cxt;
+	CedarArena *arena;
+	CedarUidSet *done;			/* on no cycle, nor are their ancestors */
+	AuthzScan	scan;			/* heap is NULL when closed */
+} CycleCheck;
 
 static HeapTuple
 trigger_new_tuple(TriggerData *trigdata)
@@ -430,12 +236,29 @@ trigger_new_tuple(TriggerData *trigdata)
 		trigdata->tg_newtuple : trigdata->tg_trigtuple;
 }
 
+static void
+cycle_checks_forget(Oid relid)
+{
+	AuthzWrite *write = authz_write_current(relid);
+
+	for (; write != NULL; write = authz_write_outer(write))
+	{
+		CycleCheck *check = write->work;
+
+		write->work = NULL;
+		if (check != NULL)
+			MemoryContextDelete(check->cxt);
+	}
+}
+
 Datum
 authz_entities_before_statement(PG_FUNCTION_ARGS)
 {
 	Oid			relid = authz_relations()->entities;
 
 	authz_check_trigger(fcinfo, relid, "entities_before_statement");
+	/* What commands around this one have found may not hold after it. */
+	cycle_checks_forget(relid);
 	authz_write_begin(relid);
 	return PointerGetDatum(NULL);
 }
@@ -447,6 +270,7 @@ authz_entities_after_statement(PG_FUNCTION_ARGS)
 	AuthzWrite *write;
 
 	authz_check_trigger(fcinfo, relid, "entities_after_statement");
+	cycle_checks_forget(relid);
 	write = authz_write_current(relid);
 	if (write != NULL)
 		authz_write_end(write);
@@ -460,7 +284,7 @@ authz_entities_before_row(PG_FUNCTION_ARGS)
 	TriggerData *trigdata = (TriggerData *) fcinfo->context;
 	HeapTuple	tuple;
 	TupleDesc	desc;
-	CedarArena *arena;
+	static CedarArena *arena = NULL;
 	const CedarUid *uid;
 	Datum		values[4];
 	bool		isnull;
@@ -477,33 +301,68 @@ authz_entities_before_row(PG_FUNCTION_ARGS)
 			return PointerGetDatum(tuple);
 	}
 
-	arena = authz_arena_create(CurrentMemoryContext);
+	/* Kept, and emptied before use: an error may leave by longjmp. */
+	if (arena == NULL)
+		arena = authz_arena_create(AllocSetContextCreate(TopMemoryContext,
+														 "authz entity to be written",
+														 ALLOCSET_DEFAULT_SIZES));
+	cedar_arena_reset(arena);
 	uid = authz_uid_to_cedar(arena, values[Anum_entities_uid - 1]);
 	entity_build(arena, uid,
 				 values[Anum_entities_attrs - 1],
 				 values[Anum_entities_tags - 1],
 				 values[Anum_entities_parents - 1]);
-	cedar_arena_destroy(arena);
 	return PointerGetDatum(tuple);
 }
 
-/* Refuse a row whose ancestors hold the row itself. */
-static void
-entity_refuse_cycle(const CedarUid *uid, const CedarUid *const *parents,
-					uint32 n_parents, CedarArena *arena)
+static CycleCheck *
+cycle_check_create(MemoryContext parent)
 {
-	EntityScan	scan = {0};
-	entry_hash  *seen = entry_create(CurrentMemoryContext, 16, NULL);
-	List	   *todo = NIL;
-	bool		found;
+	MemoryContext cxt = AllocSetContextCreate(parent, "authz cycle check",
+											  ALLOCSET_DEFAULT_SIZES);
+	CycleCheck *check = MemoryContextAllocZero(cxt, sizeof(CycleCheck));
 
-	/* Rows of this command become visible, others' commits are. */
-	CommandCounterIncrement();
-	scan.snapshot = RegisterSnapshot(GetCatalogSnapshot(authz_relations()->entities));
+	check->cxt = cxt;
+	check->arena = authz_arena_create(cxt);
+	check->done = cedar_uidset_create(check->arena);
+	return check;
+}
+
+/* CedarEntitySource.find, parents alone. */
+static CedarCode
+cycle_find(void *userdata, const CedarUid *uid, CedarEntity **entity, CedarError *err)
+{
+	CycleCheck *check = userdata;
+
+	*entity = NULL;
+	if (authz_stored_find(&check->scan, uid) != NULL)
+	{
+		*entity = cedar_arena_alloc(check->arena, sizeof(CedarEntity));
+		if (*entity == NULL)
+			ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
+		memset(*entity, 0, sizeof(CedarEntity));
+		(*entity)->uid = uid;
+		(*entity)->parents = entity_parents(check->arena,
+											slot_column(check->scan.slot, Anum_entities_parents),
+											&(*entity)->n_parents);
+	}
+	return CEDAR_OK;
+}
+
+/* A cycle was met: refuse the row if it is on it. */
+static void
+entity_refuse_own_cycle(CycleCheck *check, const CedarUid *uid,
+						const CedarUid *const *parents, uint32 n_parents)
+{
+	CedarUidSet *seen = cedar_uidset_create(check->arena);
+	CedarEntity *entity;
+	CedarError	err;
+	bool		added;
 
 	for (uint32 i = 0; i < n_parents; i++)
 	{
-		todo = lappend(NIL, unconstify(CedarUid *, parents[i]));
+		List	   *todo = list_make1(unconstify(CedarUid *, parents[i]));
+
 		while (todo != NIL)
 		{
 			const CedarUid *at = llast(todo);
@@ -518,24 +377,47 @@ entity_refuse_cycle(const CedarUid *uid, const CedarUid *const *parents,
 						 errdetail("The cycle goes through its parent %s.",
 								   authz_uid_display(parents[i])),
 						 errhint("Parents must not form a cycle.")));
-			entry_insert(seen, at, &found);
-			if (found)
+			if (seen == NULL || cedar_uidset_add(check->arena, seen, at, &added) != CEDAR_OK)
+				ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
+			if (!added)
 				continue;
-			if (entity_scan_find(&scan, at))
-			{
-				const CedarUid **next;
-				uint32		n_next;
-
-				next = entity_parents(arena,
-									  slot_column(scan.slot, Anum_entities_parents),
-									  &n_next);
-				for (uint32 k = 0; k < n_next; k++)
-					todo = lappend(todo, unconstify(CedarUid *, next[k]));
-			}
+			cycle_find(check, at, &entity, &err);
+			for (uint32 k = 0; entity != NULL && k < entity->n_parents; k++)
+				todo = lappend(todo, unconstify(CedarUid *, entity->parents[k]));
 		}
 	}
-	entity_scan_close(&scan);
-	UnregisterSnapshot(scan.snapshot);
+}
+
+/* Refuse a row whose ancestors hold the row itself. */
+static void
+entity_refuse_cycle(CycleCheck *check, const CedarUid *uid,
+					const CedarUid *const *parents, uint32 n_parents)
+{
+	CedarEntitySource source = {
+		.find = cycle_find,
+		.userdata = check,
+		.arena = check->arena
+	};
+	CedarEntity entity = {
+		.uid = uid,
+		.parents = parents,
+		.n_parents = n_parents
+	};
+	Snapshot	snapshot;
+	CedarCode	code;
+	CedarError	err;
+
+	/* Rows of this command become visible, others' commits are. */
+	CommandCounterIncrement();
+	snapshot = RegisterSnapshot(GetCatalogSnapshot(authz_relations()->entities));
+	authz_stored_scan_open(&check->scan, snapshot);
+	code = cedar_entity_walk(&source, &entity, check->done, &err);
+	if (code == CEDAR_ERR_CYCLE)
+		entity_refuse_own_cycle(check, uid, parents, n_parents);
+	else if (code != CEDAR_OK)
+		authz_raise(&err, AUTHZ_TEXT_UID, NULL, 0, NULL, NULL);
+	authz_scan_close(&check->scan);
+	UnregisterSnapshot(snapshot);
 }
 
 /* AFTER ROW, INSERT or UPDATE: all rows of the statement are in place. */
@@ -543,28 +425,46 @@ Datum
 authz_entities_after_row(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigdata = (TriggerData *) fcinfo->context;
+	Oid			relid = authz_relations()->entities;
+	AuthzWrite *write = authz_write_current(relid);
 	TupleDesc	desc;
-	CedarArena *arena;
+	CycleCheck *check;
 	const CedarUid *uid;
 	const CedarUid **parents;
 	uint32		n_parents;
+	bool		todo = false;
 	bool		isnull;
+	Datum		value;
 
-	authz_check_trigger(fcinfo, authz_relations()->entities, "entities_after_row");
+	authz_check_trigger(fcinfo, relid, "entities_after_row");
 	desc = RelationGetDescr(trigdata->tg_relation);
-	arena = authz_arena_create(CurrentMemoryContext);
-	parents = entity_parents(arena,
-							 heap_getattr(trigger_new_tuple(trigdata),
-										  Anum_entities_parents, desc, &isnull),
-							 &n_parents);
-	/* A cycle that this row closes goes through one of its parents. */
-	if (n_parents > 0)
+	value = heap_getattr(trigger_new_tuple(trigdata), Anum_entities_parents, desc, &isnull);
+	if (ARR_NDIM(DatumGetArrayTypeP(value)) == 0)
+		return PointerGetDatum(NULL);
+
+	check = write != NULL ? write->work : NULL;
+	if (check != NULL && cedar_arena_bytes(check->arena) > CYCLE_CHECK_BYTES_MAX)
 	{
-		uid = authz_uid_to_cedar(arena,
+		MemoryContextDelete(check->cxt);
+		check = write->work = NULL;
+	}
+	if (check == NULL)
+		check = cycle_check_create(write != NULL ? TopTransactionContext : CurrentMemoryContext);
+	if (write != NULL)
+		write->work = check;
+
+	/* A cycle that this row closes goes through one of its parents. */
+	parents = entity_parents(check->arena, value, &n_parents);
+	for (uint32 i = 0; i < n_parents && !todo; i++)
+		todo = !cedar_uidset_has(check->done, parents[i]);
+	if (todo)
+	{
+		uid = authz_uid_to_cedar(check->arena,
 								 heap_getattr(trigger_new_tuple(trigdata),
 											  Anum_entities_uid, desc, &isnull));
-		entity_refuse_cycle(uid, parents, n_parents, arena);
+		entity_refuse_cycle(check, uid, parents, n_parents);
 	}
-	cedar_arena_destroy(arena);
+	if (write == NULL)
+		MemoryContextDelete(check->cxt);
 	return PointerGetDatum(NULL);
 }

@@ -9,6 +9,7 @@
 #define AUTHZ_ENTITY_H
 
 #include "cedar/cedar.h"
+#include "entity_row.h"
 #include "statement.h"
 
 typedef struct AuthzEntityReader AuthzEntityReader;
@@ -25,7 +26,16 @@ extern AuthzEntityReader *authz_entity_begin(AuthzStatement *statement,
 											 CedarEntitySource *source);
 extern void authz_entity_end(AuthzEntityReader *reader);
 
-/* For statement.c. */
+/* For statement.c; one that is in use must not end before its transaction. */
 extern void authz_entity_statement_end(AuthzStatement *statement);
+extern bool authz_entity_statement_in_use(const AuthzStatement *statement);
+
+/* For entity_read.c: the rows of authz.entities. */
+extern void authz_stored_scan_open(AuthzScan *scan, Snapshot snapshot);
+extern TupleTableSlot *authz_stored_find(AuthzScan *scan, const CedarUid *uid);
+extern bool authz_stored_row_has_uid(HeapTuple tuple, TupleDesc desc,
+									 const CedarUid *uid);
+extern CedarEntity *authz_stored_entity(TupleTableSlot *slot, CedarArena *arena,
+										const CedarUid *uid);
 
 #endif							/* AUTHZ_ENTITY_H */

@@ -21,6 +21,7 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
+#include "cedar/build.h"
 #include "entity_uid.h"
 #include "error.h"
 #include "host.h"
@@ -103,11 +104,13 @@ authz_uid_to_cedar(CedarArena *arena, Datum value)
 	struct varlena *packed = PG_DETOAST_DATUM_PACKED(value);
 	EntityUidView view = authz_uid_view(packed);
 	const CedarUid *uid;
-	CedarError	err;
 
-	if (cedar_uid_make(arena, view.type, view.type_len, view.id, view.id_len,
-					   &uid, &err) != CEDAR_OK)
-		authz_raise(&err, AUTHZ_TEXT_UID, NULL, 0, "entity uid", NULL);
+	/* What the type's input functions let in is well-formed. */
+	uid = cedar_uid_build(arena, view.type, view.type_len, view.id, view.id_len);
+	if (uid == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OUT_OF_MEMORY),
+				 errmsg("out of memory")));
 	if ((Pointer) packed != DatumGetPointer(value))
 		pfree(packed);
 	return uid;

@@ -42,6 +42,7 @@ relation_invalidated(Datum arg, Oid relid)
 		relid == relations.policy_changes_key ||
 		relid == relations.entities ||
 		relid == relations.entities_pkey ||
+		relid == relations.entity_mappings ||
 		relid == relations.gateway_roles ||
 		relid == relations.gateway_roles_pkey ||
 		relid == relations.signing_keys ||
@@ -101,6 +102,7 @@ authz_relations(void)
 	found.policy_proxy = relation_find(schema, "policy_proxy");
 	found.entities = relation_find(schema, "entities");
 	found.entities_pkey = relation_find(schema, "entities_pkey");
+	found.entity_mappings = relation_find(schema, "entity_mappings");
 	found.gateway_roles = relation_find(schema, "gateway_roles");
 	found.gateway_roles_pkey = relation_find(schema, "gateway_roles_pkey");
 	found.signing_keys = relation_find(schema, "signing_keys");

@@ -24,6 +24,7 @@ typedef struct AuthzRelations
 	Oid			policy_proxy;
 	Oid			entities;
 	Oid			entities_pkey;
+	Oid			entity_mappings;
 	Oid			gateway_roles;
 	Oid			gateway_roles_pkey;
 	Oid			signing_keys;
@@ -65,6 +66,14 @@ typedef struct AuthzRelations
 #define Anum_entities_attrs		2
 #define Anum_entities_tags		3
 #define Anum_entities_parents	4
+
+#define Anum_entity_mappings_entity_type	1
+#define Anum_entity_mappings_id			3
+#define Anum_entity_mappings_attrs		4
+#define Anum_entity_mappings_parents	5
+#define Anum_entity_mappings_tags		6
+#define Anum_entity_mappings_view_name	9
+#define Natts_entity_mappings			9
 
 #define Anum_gateway_roles_role_name	1
 

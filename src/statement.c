@@ -249,7 +249,8 @@ statements_limit(void)
 		AuthzStatement *statement = dlist_container(AuthzStatement, node, iter.cur);
 		StatementAge age;
 
-		if (!dlist_is_empty(&statement->holds))
+		if (!dlist_is_empty(&statement->holds) ||
+			authz_entity_statement_in_use(statement))
 			continue;
 		age = statement_age(statement);
 		dropped_age = dropped_any ? age_newest(dropped_age, age) : age;
@@ -354,6 +355,23 @@ authz_write_current(Oid relid)
 
 		if (write->relid == relid)
 			return write;
+	}
+	return NULL;
+}
+
+AuthzWrite *
+authz_write_outer(AuthzWrite *write)
+{
+	slist_iter	iter;
+	bool		passed = false;
+
+	slist_foreach(iter, &writes)
+	{
+		AuthzWrite *each = slist_container(AuthzWrite, node, iter.cur);
+
+		if (passed && each->relid == write->relid)
+			return each;
+		passed = passed || each == write;
 	}
 	return NULL;
 }

@@ -67,6 +67,7 @@ typedef struct AuthzWrite
 	Oid			relid;
 	SubTransactionId subid;
 	List	   *sets;			/* AuthzWriteSet *: policy sets */
+	void	   *work;			/* entity.c's; NULL: none */
 } AuthzWrite;
 
 typedef struct AuthzWriteSet
@@ -81,6 +82,9 @@ extern void authz_write_begin(Oid relid);
 
 /* The innermost write of this table, or NULL: no statement triggers fire. */
 extern AuthzWrite *authz_write_current(Oid relid);
+
+/* The one around it of the same table, or NULL. */
+extern AuthzWrite *authz_write_outer(AuthzWrite *write);
 
 /* The policy set in it; new ones, not *found, are all false. */
 extern AuthzWriteSet *authz_write_set(AuthzWrite *write, const char *name,

@@ -262,11 +262,15 @@ typedef struct CedarEntity
  * there; any code but CEDAR_OK ends the whole authorization.  An entity must
  * stay as it is until the caller of cedar_authorize has its answer.
  * arena is where ancestors are kept: it must live as long as the entities.
+ * climb, where not NULL, is asked to fill entity->ancestors, which is NULL,
+ * for a host that has kept them; it may call cedar_entity_ancestors (build.h),
+ * which is what is done without it.
  */
 typedef struct CedarEntitySource
 {
 	CedarCode	(*find) (void *userdata, const CedarUid *uid,
 						 CedarEntity **entity, CedarError *err);
+	CedarCode	(*climb) (void *userdata, CedarEntity *entity, CedarError *err);
 	void	   *userdata;
 	CedarArena *arena;
 } CedarEntitySource;

@@ -225,6 +225,16 @@ cedar_value_from_json(CedarArena *arena, const CedarJson *j, CedarValue *v, Ceda
 	return CEDAR_OK;
 }
 
+CedarCode
+cedar_value_parse_json(CedarArena *arena, const char *text, size_t len,
+					   CedarValue *value, CedarError *err)
+{
+	CedarJson	j;
+
+	TRY(cedar_json_parse(arena, text, len, &j, err));
+	return cedar_value_from_json(arena, &j, value, err);
+}
+
 /* --------------------------------------------------------------- entities */
 
 CedarCode
@@ -403,6 +413,7 @@ cedar_entities_source(CedarEntities *entities)
 	CedarEntitySource s;
 
 	s.find = find_in_memory;
+	s.climb = NULL;
 	s.userdata = entities;
 	s.arena = entities->arena;
 	return s;
@@ -650,6 +661,15 @@ walk_up(const CedarEntitySource *source, CedarEntity *e, CedarUidSet *done,
 		((Frame *) stack)[n++] = (Frame) {parent, 0};
 	}
 	return CEDAR_OK;
+}
+
+CedarCode
+cedar_entity_walk(const CedarEntitySource *source, CedarEntity *e, CedarUidSet *done,
+				  CedarError *err)
+{
+	CedarUidSet open = {0, 0, NULL};
+
+	return walk_up(source, e, done, &open, err);
 }
 
 CedarCode

@@ -219,7 +219,12 @@ climb(CedarEval *e, const CedarUid *uid, const CedarUidSet **ancestors)
 	if (entity == NULL || entity->n_parents == 0)
 		return CEDAR_OK;
 	if (entity->ancestors == NULL)
-		TRY(cedar_entity_ancestors(e->source, entity, e->err));
+	{
+		if (e->source->climb != NULL)
+			TRY(e->source->climb(e->source->userdata, entity, e->err));
+		else
+			TRY(cedar_entity_ancestors(e->source, entity, e->err));
+	}
 	*ancestors = entity->ancestors;
 	return CEDAR_OK;
 }

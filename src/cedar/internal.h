@@ -11,7 +11,7 @@
 
 #include <string.h>
 
-#include "cedar.h"
+#include "build.h"
 
 #define CEDAR_STATIC_ASSERT(cond, msg) _Static_assert(cond, msg)
 
@@ -125,7 +125,6 @@ extern uint32_t cedar_hash_mix(uint32_t a, uint32_t b);
 extern uint64_t cedar_block_checksum(const void *block, size_t size);
 extern uint32_t cedar_hash_value(CedarKind kind, int64_t i);
 
-extern const CedarStr *cedar_str_make(CedarArena *arena, const char *s, size_t len);
 extern void cedar_str_init(CedarStr *str, const char *s, size_t len);
 extern size_t cedar_uid_size(size_t type_len, size_t id_len);
 extern void cedar_uid_init(CedarUid *uid, const char *type, size_t type_len,
@@ -195,33 +194,6 @@ cedar_slot_str(const CedarSlot *slot)
 	return (const CedarStr *) ((const char *) slot + slot->u.rel);
 }
 
-extern CedarValue cedar_value_scalar(CedarKind kind, int64_t i);
-extern CedarValue cedar_value_ip(const CedarIp *ip);
-
-static inline CedarValue
-cedar_value_str(const CedarStr *str)
-{
-	return (CedarValue) {CEDAR_STRING, str->hash, {.str = str}};
-}
-
-static inline CedarValue
-cedar_value_uid(const CedarUid *uid)
-{
-	return (CedarValue) {CEDAR_ENTITY, uid->hash, {.uid = uid}};
-}
-
-static inline CedarValue
-cedar_value_set(const CedarSet *set)
-{
-	return (CedarValue) {CEDAR_SET, set->hash, {.set = set}};
-}
-
-static inline CedarValue
-cedar_value_rec(const CedarRecord *rec)
-{
-	return (CedarValue) {CEDAR_RECORD, rec->hash, {.rec = rec}};
-}
-
 /* Total order in which sets keep their elements: kind, hash, then content. */
 extern int	cedar_value_compare(const CedarValue *a, const CedarValue *b);
 
@@ -238,22 +210,6 @@ extern uint64_t cedar_value_cost(const CedarValue *v);
  */
 extern void cedar_sort(const CedarArena *arena, void *base, uint32_t n, size_t width,
 					   int (*cmp) (const void *, const void *));
-
-/* Make a set of n values (reordered in place); NULL when out of memory. */
-extern const CedarSet *cedar_set_make(CedarArena *arena, CedarValue *values, uint32_t n);
-
-typedef struct CedarPair
-{
-	const CedarStr *key;
-	CedarValue	value;
-} CedarPair;
-
-/*
- * Make a record of n pairs (reordered in place); NULL when out of memory or,
- * with *duplicate set to the key, when two keys are equal.
- */
-extern const CedarRecord *cedar_record_make(CedarArena *arena, CedarPair *pairs,
-											uint32_t n, const CedarStr **duplicate);
 
 /*
  * The first of n keys that equals an earlier one, or n.  keys is an array of
@@ -277,41 +233,6 @@ extern const char *cedar_value_describe(const CedarValue *v, char *buf, size_t s
 
 extern bool cedar_grow(CedarArena *arena, void **array, uint32_t *cap,
 					   uint32_t need, size_t elem);
-
-/* -------------------------------------------------------------- uid sets */
-
-struct CedarUidSet
-{
-	uint32_t	n;
-	uint32_t	cap;			/* power of two, or 0 */
-	const CedarUid **slots;
-};
-
-extern CedarUidSet *cedar_uidset_create(CedarArena *arena);
-
-static inline bool
-cedar_uidset_has(const CedarUidSet *set, const CedarUid *uid)
-{
-	if (set->n == 0)
-		return false;
-	for (uint32_t h = uid->hash;; h++)
-	{
-		const CedarUid *u = set->slots[h & (set->cap - 1)];
-
-		if (u == NULL)
-			return false;
-		if (cedar_uid_same(u, uid))
-			return true;
-	}
-}
-
-/* CEDAR_OK; *added tells whether it was new. */
-extern CedarCode cedar_uidset_add(CedarArena *arena, CedarUidSet *set,
-								  const CedarUid *uid, bool *added);
-
-/* Is a an ancestor of e?  Fills e->ancestors at the first question. */
-extern CedarCode cedar_entity_ancestors(const CedarEntitySource *source,
-										CedarEntity *e, CedarError *err);
 
 /* -------------------------------------------------- extension functions */
 

@@ -81,6 +81,19 @@ cedar_uid_init(CedarUid *uid, const char *type, size_t type_len,
 		memcpy(uid->bytes + type_len, id, id_len);
 }
 
+CedarUid *
+cedar_uid_build(CedarArena *arena, const char *type, size_t type_len,
+				const char *id, size_t id_len)
+{
+	CedarUid   *u = NULL;
+
+	if (id_len <= UINT32_MAX / 4 && type_len <= UINT32_MAX / 4)
+		u = cedar_arena_alloc(arena, cedar_uid_size(type_len, id_len));
+	if (u != NULL)
+		cedar_uid_init(u, type, type_len, id, id_len);
+	return u;
+}
+
 CedarCode
 cedar_uid_make(CedarArena *arena, const char *type, size_t type_len,
 			   const char *id, size_t id_len, const CedarUid **uid,

@@ -524,6 +524,7 @@ test_host_source(void)
 
 			bench_open(&b);
 			source.find = find_fails;
+			source.climb = NULL;
 			source.userdata = &calls;
 			source.arena = b.arena;
 			CHECK(cedar_parse(b.arena, texts[i], strlen(texts[i]), &ast, &b.err) == CEDAR_OK);

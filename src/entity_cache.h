@@ -1,0 +1,109 @@
+/*-------------------------------------------------------------------------
+ *
+ * entity_cache.h
+ *	  Entities that outlive the statement that read them.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef AUTHZ_ENTITY_CACHE_H
+#define AUTHZ_ENTITY_CACHE_H
+
+#include "access/htup.h"
+#include "executor/tuptable.h"
+#include "storage/itemptr.h"
+#include "storage/buf.h"
+#include "utils/rel.h"
+#include "utils/snapshot.h"
+
+#include "cedar/build.h"
+
+typedef struct AuthzCachedClosure AuthzCachedClosure;
+
+/* What a row said, and which row that was. */
+typedef struct AuthzCachedEntity
+{
+	const CedarUid *uid;
+	CedarEntity *entity;		/* its ancestors are never filled */
+	AuthzCachedClosure *closure;	/* NULL: not known */
+
+	/* the row */
+	Oid			relid;
+	uint32		filenumber;
+	ItemPointerData tid;
+	TransactionId xmin;
+	Buffer		buffer;			/* where its page was */
+
+	/* what else must not have changed */
+	uint64		serial;			/* of the mapping; 0: authz.entities */
+	uint64		epoch;			/* of the table */
+	uint64		xid;			/* the next transaction's id, 64 bits, when it was read */
+} AuthzCachedEntity;
+
+/* All that an entity is in, and the rows that say so. */
+struct AuthzCachedClosure
+{
+	CedarUidSet *set;
+	int			n_members;
+	AuthzCachedEntity **members;	/* by table and page */
+	int			n_absent;
+	const CedarUid **absent;	/* uids that no row was found for */
+};
+
+/* A generation of the cache: it grows, and goes as a whole. */
+typedef struct AuthzEntityCache
+{
+	int			users;			/* being the current one counts as one */
+	MemoryContext cxt;
+	CedarArena *arena;
+	struct cache_hash *hash;
+} AuthzEntityCache;
+
+/*
+ * The current generation, held until it is released; NULL: nothing may be kept
+ * (authz.entity_cache_size is 0).
+ */
+extern AuthzEntityCache *authz_cache_acquire(void);
+extern void authz_cache_release(AuthzEntityCache *cache);
+
+/* The entity that was read last under this uid, or NULL.  Not confirmed. */
+extern AuthzCachedEntity *authz_cache_find(AuthzEntityCache *cache, const CedarUid *uid);
+
+/*
+ * Is each of n rows, of one table and ordered by page, still the one that was
+ * read, under this snapshot?  now is the next transaction's id, 64 bits.
+ */
+typedef bool (*AuthzRowCheck) (HeapTuple tuple, TupleDesc desc, const CedarUid *uid, void *arg);
+
+extern bool authz_cache_confirm(AuthzCachedEntity **entries, int n, Relation heap,
+								uint64 serial, Snapshot snapshot, uint64 now,
+								AuthzRowCheck check, void *arg);
+
+/* May rows of this table be kept at all? */
+extern bool authz_cache_serves(Relation heap);
+
+/* May this row of the slot be kept?  Not one that a transaction is writing. */
+extern bool authz_cache_may_keep(TupleTableSlot *slot);
+
+/*
+ * Keep what a row said; uid and entity are in the cache's arena.  Who has called
+ * authz_cache_epoch before reading the row keeps nothing that is older than a
+ * change of the table.
+ */
+extern AuthzCachedEntity *authz_cache_put(AuthzEntityCache *cache, const CedarUid *uid,
+										  CedarEntity *entity, Relation heap,
+										  TupleTableSlot *slot, uint64 serial,
+										  uint64 epoch, uint64 now);
+extern uint64 authz_cache_epoch(Oid relid);
+
+/* Keep all that an entity is in; what is given is copied. */
+extern void authz_cache_put_closure(AuthzEntityCache *cache, AuthzCachedEntity *entry,
+									const CedarUidSet *set,
+									AuthzCachedEntity **members, int n_members,
+									const CedarUid **absent, int n_absent);
+
+extern void authz_cache_init(void);
+
+/* The GUC authz.entity_cache_size, in kB. */
+extern int	authz_entity_cache_size;
+
+#endif							/* AUTHZ_ENTITY_CACHE_H */

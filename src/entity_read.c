@@ -1,0 +1,588 @@
+/*-------------------------------------------------------------------------
+ *
+ * entity_read.c
+ *	  How a decision reads entities: stored ones, mapped ones, handed-in ones.
+ *
+ * Entities are data: a decision reads them under the calling statement's
+ * snapshot, so it agrees with the rows that the same statement sees.  Each is
+ * looked up once and remembered, in parsed form, for the statement
+ * (statement.c): a filter over a million rows loads the principal once.  That
+ * an entity is absent is remembered too.  What is kept beyond the statement is
+ * entity_cache.c's, and is confirmed once a statement.  Under SERIALIZABLE
+ * nothing is: every look-up goes through an index and is predicate-locked like a
+ * query's.
+ *
+ * A memo is one memory context under CacheMemoryContext.  It goes with its
+ * statement; at most MEMOS_MAX exist, and between two decisions one beyond
+ * MEMO_BYTES_MAX is emptied.  Nothing is remembered
+ *
+ *	 - with an overlay (entities handed in by the caller), because the
+ *	   ancestors of stored entities then depend on it;
+ *	 - while a command of this transaction is writing entities: an inner
+ *	   statement sees its rows so far, and the next one, under the same
+ *	   snapshot, more of them.  For authz.entities this rests on its statement
+ *	   triggers.  Mapped tables have none; there, where types are mapped, a
+ *	   transaction that has written anything remembers only for a query that is
+ *	   its portal's own, not one inside of a function or a command.
+ *
+ * A query that a look-up runs (entity_row.c) may ask for decisions in turn, so a
+ * memo in use is neither freed nor emptied.
+ *
+ * Tables are read without permission checks, but for what mappings say: who
+ * may execute a decision function gets an answer, not the rows.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+#include "compat.h"
+
+#include "access/transam.h"
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "tcop/pquery.h"
+#include "utils/memutils.h"
+#include "utils/portal.h"
+#include "utils/snapmgr.h"
+
+#include "entity.h"
+#include "entity_cache.h"
+#include "entity_map.h"
+#include "entity_row.h"
+#include "entity_uid.h"
+#include "host.h"
+#include "relation.h"
+
+#define MEMOS_MAX		4
+#define MEMO_BYTES_MAX	((size_t) 64 * 1024 * 1024)
+
+/* A statement that reads more than this is a scan, and would fill the cache. */
+#define KEPT_PER_STATEMENT_MAX 2048
+
+typedef struct MemoEntry
+{
+	const CedarUid *uid;
+	CedarEntity *entity;		/* NULL: there is none */
+	AuthzCachedEntity *cached;	/* where it came from, when that is all of it */
+	char		status;
+} MemoEntry;
+
+#define SH_PREFIX entry
+#define SH_ELEMENT_TYPE MemoEntry
+#define SH_KEY_TYPE const CedarUid *
+#define SH_KEY uid
+#define SH_HASH_KEY(tb, key) ((key)->hash)
+#define SH_EQUAL(tb, a, b) cedar_uid_equal(a, b)
+#define SH_SCOPE static inline
+#define SH_DECLARE
+#define SH_DEFINE
+#include "lib/simplehash.h"
+
+typedef struct AuthzEntityMemo
+{
+	dlist_node	node;			/* in memos, unless private */
+	AuthzStatement *statement;	/* NULL: private to one decision */
+	int			users;			/* decisions that are reading */
+	MemoryContext cxt;			/* holds all of it, this struct too */
+	MemoryContextCallback let_go;
+	CedarArena *arena;
+	entry_hash *hash;
+	AuthzMaps  *maps;			/* NULL: no type is mapped */
+	AuthzEntityCache *cache;	/* NULL: not to be used */
+	uint64		now;			/* the next transaction's id, 64 bits */
+	bool		had_xid;		/* made after the transaction's first write */
+} AuthzEntityMemo;
+
+/* Entities met on a walk. */
+typedef struct Walk
+{
+	bool		keepable;
+	AuthzCachedEntity **members;
+	int			n_members;
+	const CedarUid **absent;
+	int			n_absent;
+	int			capacity;		/* of both */
+} Walk;
+
+struct AuthzEntityReader
+{
+	AuthzEntityMemo *memo;
+	AuthzRowReader rows;
+	AuthzScan	stored;
+	CedarEntitySource source;
+	Walk	   *walk;			/* the one that is going on, or NULL */
+	bool		overlaid;
+	CedarEntitySource overlay;
+};
+
+static dlist_head memos = DLIST_STATIC_INIT(memos);	/* last used first */
+static int	memo_count = 0;
+
+/* ---------------------------------------------------------------- the memo */
+
+/* When the memo's context goes, by whatever way. */
+static void
+memo_let_go(void *arg)
+{
+	AuthzEntityMemo *memo = arg;
+
+	if (memo->maps != NULL)
+		authz_maps_release(memo->maps);
+	if (memo->cache != NULL)
+		authz_cache_release(memo->cache);
+}
+
+static AuthzEntityMemo *
+memo_create(AuthzStatement *statement)
+{
+	MemoryContext cxt;
+	AuthzEntityMemo *memo;
+
+	cxt = AllocSetContextCreate(CurrentMemoryContext, "authz entities",
+								ALLOCSET_DEFAULT_SIZES);
+	memo = MemoryContextAllocZero(cxt, sizeof(AuthzEntityMemo));
+	memo->cxt = cxt;
+	memo->let_go.func = memo_let_go;
+	memo->let_go.arg = memo;
+	MemoryContextRegisterResetCallback(cxt, &memo->let_go);
+	memo->arena = authz_arena_create(cxt);
+	memo->hash = entry_create(cxt, 64, NULL);
+	memo->had_xid = TransactionIdIsValid(GetTopTransactionIdIfAny());
+	memo->maps = authz_maps_acquire();
+	if (!IsolationIsSerializable())
+	{
+		memo->cache = authz_cache_acquire();
+		memo->now = U64FromFullTransactionId(ReadNextFullTransactionId());
+	}
+	if (statement != NULL)
+	{
+		MemoryContextSetParent(cxt, CacheMemoryContext);
+		memo->statement = statement;
+		statement->memo = memo;
+		dlist_push_head(&memos, &memo->node);
+		memo_count++;
+	}
+	return memo;
+}
+
+/* No other decision is to find it. */
+static void
+memo_detach(AuthzEntityMemo *memo)
+{
+	if (memo->statement == NULL)
+		return;
+	memo->statement->memo = NULL;
+	memo->statement = NULL;
+	dlist_delete(&memo->node);
+	memo_count--;
+}
+
+static void
+memo_free(AuthzEntityMemo *memo)
+{
+	memo_detach(memo);
+	MemoryContextDelete(memo->cxt);
+}
+
+/* Make room, if there is a memo that nobody reads. */
+static void
+memos_limit(void)
+{
+	dlist_iter	iter;
+
+	if (memo_count < MEMOS_MAX)
+		return;
+	dlist_reverse_foreach(iter, &memos)
+	{
+		AuthzEntityMemo *memo = dlist_container(AuthzEntityMemo, node, iter.cur);
+
+		if (memo->users == 0)
+		{
+			memo_free(memo);
+			return;
+		}
+	}
+}
+
+/*
+ * May inner statements that share a key see different rows?  Not while the
+ * transaction has written nothing, and not for a portal's own query: what that
+ * sees was there when it began.  SPI never leaves a portal's name empty.
+ */
+static bool
+rows_are_settled(Snapshot snapshot)
+{
+	return !TransactionIdIsValid(GetTopTransactionIdIfAny()) ||
+		(ActivePortal != NULL && ActivePortal->name[0] == '\0' &&
+		 ActivePortal->queryDesc != NULL &&
+		 ActivePortal->queryDesc->snapshot == snapshot);
+}
+
+static AuthzEntityMemo *
+memo_get(AuthzStatement *statement, Snapshot snapshot)
+{
+	AuthzEntityMemo *memo = statement->memo;
+
+	if (memo != NULL && memo->maps != NULL)
+	{
+		if (!rows_are_settled(snapshot))
+			return memo_create(NULL);
+	}
+	if (memo != NULL &&
+		((memo->maps != NULL && !memo->had_xid &&
+		  TransactionIdIsValid(GetTopTransactionIdIfAny())) ||
+		 MemoryContextMemAllocated(memo->cxt, true) > MEMO_BYTES_MAX))
+	{
+		/* In use: by the decision around this one, or by one that has failed. */
+		if (memo->users > 0)
+			return memo_create(NULL);
+		memo_free(memo);
+		memo = NULL;
+	}
+	if (memo == NULL)
+	{
+		memos_limit();
+		memo = memo_create(statement);
+		/* Now that it is known whether there are mappings. */
+		if (memo->maps != NULL && !rows_are_settled(snapshot))
+		{
+			memo_detach(memo);
+			MemoryContextSetParent(memo->cxt, CurrentMemoryContext);
+		}
+		return memo;
+	}
+	dlist_move_head(&memos, &memo->node);
+	return memo;
+}
+
+void
+authz_entity_statement_end(AuthzStatement *statement)
+{
+	if (statement->memo != NULL)
+		memo_free(statement->memo);
+}
+
+bool
+authz_entity_statement_in_use(const AuthzStatement *statement)
+{
+	return statement->memo != NULL && statement->memo->users > 0;
+}
+
+/* ----------------------------------------------------------------- look-ups */
+
+static void
+out_of_memory(void)
+{
+	ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
+}
+
+static const CedarUid *
+uid_copy(CedarArena *arena, const CedarUid *uid)
+{
+	size_t		size = offsetof(CedarUid, bytes) + uid->type_len + uid->id_len;
+	void	   *copy = cedar_arena_alloc(arena, size);
+
+	if (copy == NULL)
+		out_of_memory();
+	return memcpy(copy, uid, size);
+}
+
+/* The table that an entity is looked up in; NULL: through the executor. */
+static AuthzScan *
+reader_scan(AuthzEntityReader *reader, AuthzMapping *mapping)
+{
+	if (mapping != NULL)
+		return mapping->table->direct ? authz_row_scan(&reader->rows, mapping->table) : NULL;
+	if (reader->stored.heap == NULL)
+		authz_stored_scan_open(&reader->stored, reader->rows.snapshot);
+	return &reader->stored;
+}
+
+/* AuthzRowCheck: arg is the mapping's table, NULL for stored entities. */
+static bool
+row_check(HeapTuple tuple, TupleDesc desc, const CedarUid *uid, void *arg)
+{
+	if (arg != NULL)
+		return authz_row_has_id(arg, tuple, desc, uid);
+	return authz_stored_row_has_uid(tuple, desc, uid);
+}
+
+static bool
+reader_confirm(AuthzEntityReader *reader, AuthzMapping *mapping, AuthzScan *scan,
+			   AuthzCachedEntity **entries, int n)
+{
+	return authz_cache_confirm(entries, n, scan->heap,
+							   mapping != NULL ? mapping->serial : 0,
+							   reader->rows.snapshot, reader->memo->now, row_check,
+							   mapping != NULL ? mapping->table : NULL);
+}
+
+/*
+ * What the entity's own row says, from the cache or from the table; NULL:
+ * there is no row.  *cached is where it is kept.
+ */
+static CedarEntity *
+reader_row(AuthzEntityReader *reader, AuthzMapping *mapping, const CedarUid *uid,
+		   AuthzCachedEntity **cached)
+{
+	AuthzEntityMemo *memo = reader->memo;
+	AuthzEntityCache *cache = memo->cache;
+	AuthzScan  *scan = reader_scan(reader, mapping);
+	CedarArena *arena = memo->arena;
+	TupleTableSlot *slot;
+	CedarEntity *entity;
+	uint64		epoch = 0;
+	bool		keep;
+
+	*cached = NULL;
+	if (scan == NULL || cache == NULL || !authz_cache_serves(scan->heap))
+		cache = NULL;
+	if (cache != NULL)
+	{
+		AuthzCachedEntity *entry = authz_cache_find(cache, uid);
+
+		if (entry != NULL && reader_confirm(reader, mapping, scan, &entry, 1))
+		{
+			*cached = entry;
+			return entry->entity;
+		}
+		epoch = authz_cache_epoch(RelationGetRelid(scan->heap));
+	}
+
+	if (mapping != NULL)
+		slot = authz_row_find(&reader->rows, mapping, uid);
+	else
+		slot = authz_stored_find(scan, uid);
+	if (slot == NULL)
+		return NULL;
+	keep = cache != NULL && memo->hash->members < KEPT_PER_STATEMENT_MAX &&
+		authz_cache_may_keep(slot);
+	if (keep)
+		arena = cache->arena;
+	uid = uid_copy(arena, uid);
+	entity = mapping != NULL ? authz_row_entity(mapping, slot, arena, uid) :
+		authz_stored_entity(slot, arena, uid);
+	if (keep)
+		*cached = authz_cache_put(cache, uid, entity, scan->heap, slot,
+								  mapping != NULL ? mapping->serial : 0, epoch, memo->now);
+	return entity;
+}
+
+static void
+walk_note(AuthzEntityReader *reader, const MemoEntry *entry)
+{
+	Walk	   *walk = reader->walk;
+
+	if (walk == NULL || !walk->keepable)
+		return;
+	if (walk->n_members + walk->n_absent == walk->capacity)
+	{
+		walk->capacity *= 2;
+		walk->members = repalloc(walk->members, walk->capacity * sizeof(AuthzCachedEntity *));
+		walk->absent = repalloc(walk->absent, walk->capacity * sizeof(CedarUid *));
+	}
+	if (entry->cached != NULL)
+		walk->members[walk->n_members++] = entry->cached;
+	else if (entry->entity == NULL)
+		walk->absent[walk->n_absent++] = entry->uid;
+	else
+		walk->keepable = false;
+}
+
+/* Look an entity up in the memo, or read it. */
+static MemoEntry *
+reader_get(AuthzEntityReader *reader, const CedarUid *uid)
+{
+	AuthzEntityMemo *memo = reader->memo;
+	MemoEntry  *entry = entry_lookup(memo->hash, uid);
+	AuthzMapping *mapping;
+	AuthzCachedEntity *cached;
+	CedarEntity *row;
+	CedarEntity *entity = NULL;
+	bool		found;
+
+	if (entry != NULL)
+		return entry;
+	mapping = memo->maps != NULL ? authz_maps_find(memo->maps, uid) : NULL;
+	row = reader_row(reader, mapping, uid, &cached);
+	if (row == NULL)
+		uid = uid_copy(memo->arena, uid);
+	else
+	{
+		/* A copy: its ancestors are those of this snapshot. */
+		uid = row->uid;
+		entity = cedar_arena_alloc(memo->arena, sizeof(CedarEntity));
+		if (entity == NULL)
+			out_of_memory();
+		*entity = *row;
+		if (mapping != NULL && (mapping->n_links > 0 || mapping->tags_table != NULL))
+		{
+			authz_row_links(&reader->rows, mapping, memo->arena, entity);
+			cached = NULL;
+		}
+	}
+	entry = entry_insert(memo->hash, uid, &found);
+	entry->uid = uid;
+	entry->entity = entity;
+	entry->cached = cached;
+	return entry;
+}
+
+/* The same with what was handed in merged over it; kept in the memo, too. */
+static CedarCode
+overlaid_find(AuthzEntityReader *reader, const CedarUid *uid, CedarEntity **entity,
+			  CedarError *err)
+{
+	AuthzEntityMemo *memo = reader->memo;
+	MemoEntry  *entry = entry_lookup(memo->hash, uid);
+	CedarEntity *handed_in;
+	CedarEntity *merged;
+	CedarCode	code;
+
+	if (entry != NULL)
+	{
+		*entity = entry->entity;
+		return CEDAR_OK;
+	}
+	code = reader->overlay.find(reader->overlay.userdata, uid, &handed_in, err);
+	if (code != CEDAR_OK)
+		return code;
+	entry = reader_get(reader, uid);
+	merged = entry->entity;
+	if (handed_in != NULL && merged == NULL)
+		merged = handed_in;
+	else if (handed_in != NULL)
+	{
+		code = cedar_entity_merge(memo->arena, handed_in, merged, &merged, err);
+		if (code != CEDAR_OK)
+		{
+			entry_delete(memo->hash, uid);
+			return code;
+		}
+	}
+	*entity = entry->entity = merged;
+	return CEDAR_OK;
+}
+
+/*
+ * CedarEntitySource.find.  Raises instead of giving most codes back: nothing of
+ * the library's is held but arena memory.
+ */
+static CedarCode
+entity_find(void *userdata, const CedarUid *uid, CedarEntity **entity,
+			CedarError *err)
+{
+	AuthzEntityReader *reader = userdata;
+	MemoEntry  *entry;
+
+	if (reader->overlaid)
+		return overlaid_find(reader, uid, entity, err);
+	entry = reader_get(reader, uid);
+	walk_note(reader, entry);
+	*entity = entry->entity;
+	return CEDAR_OK;
+}
+
+/* ---------------------------------------------------------------- closures */
+
+/* Are all rows that a closure was made of still what they were? */
+static bool
+closure_confirm(AuthzEntityReader *reader, const AuthzCachedClosure *closure)
+{
+	int			i = 0;
+
+	while (i < closure->n_members)
+	{
+		AuthzCachedEntity **first = &closure->members[i];
+		AuthzMapping *mapping = NULL;
+		AuthzScan  *scan;
+		int			n = 1;
+
+		while (i + n < closure->n_members && first[n]->serial == first[0]->serial)
+			n++;
+		if (reader->memo->maps != NULL)
+			mapping = authz_maps_find(reader->memo->maps, first[0]->uid);
+		scan = reader_scan(reader, mapping);
+		if (scan == NULL || !reader_confirm(reader, mapping, scan, first, n))
+			return false;
+		i += n;
+	}
+	for (i = 0; i < closure->n_absent; i++)
+	{
+		if (reader_get(reader, closure->absent[i])->entity != NULL)
+			return false;
+	}
+	return true;
+}
+
+/* CedarEntitySource.climb, without an overlay. */
+static CedarCode
+entity_climb(void *userdata, CedarEntity *entity, CedarError *err)
+{
+	AuthzEntityReader *reader = userdata;
+	MemoEntry  *entry = entry_lookup(reader->memo->hash, entity->uid);
+	AuthzCachedEntity *cached = entry != NULL && entry->entity == entity ? entry->cached : NULL;
+	Walk		walk = {0};
+	CedarCode	code;
+
+	if (cached == NULL)
+		return cedar_entity_ancestors(&reader->source, entity, err);
+	if (cached->closure != NULL && closure_confirm(reader, cached->closure))
+	{
+		entity->ancestors = cached->closure->set;
+		return CEDAR_OK;
+	}
+
+	walk.keepable = true;
+	walk.capacity = 64;
+	walk.members = palloc(walk.capacity * sizeof(AuthzCachedEntity *));
+	walk.absent = palloc(walk.capacity * sizeof(CedarUid *));
+	reader->walk = &walk;
+	code = cedar_entity_ancestors(&reader->source, entity, err);
+	reader->walk = NULL;
+	if (code == CEDAR_OK && walk.keepable)
+		authz_cache_put_closure(reader->memo->cache, cached, entity->ancestors,
+								walk.members, walk.n_members, walk.absent, walk.n_absent);
+	pfree(walk.members);
+	pfree(walk.absent);
+	return code;
+}
+
+/* ------------------------------------------------------------------ readers */
+
+AuthzEntityReader *
+authz_entity_begin(AuthzStatement *statement, CedarEntities *overlay,
+				   CedarEntitySource *source)
+{
+	AuthzEntityReader *reader = palloc0(sizeof(AuthzEntityReader));
+
+	reader->rows.snapshot = GetActiveSnapshot();
+	if (overlay != NULL || authz_write_current(authz_relations()->entities) != NULL)
+		reader->memo = memo_create(NULL);
+	else
+		reader->memo = memo_get(statement, reader->rows.snapshot);
+	reader->memo->users++;
+	source->find = entity_find;
+	source->climb = overlay == NULL ? entity_climb : NULL;
+	source->userdata = reader;
+	source->arena = reader->memo->arena;
+	if (overlay != NULL)
+	{
+		reader->overlaid = true;
+		reader->overlay = cedar_entities_source(overlay);
+	}
+	reader->source = *source;
+	return reader;
+}
+
+void
+authz_entity_end(AuthzEntityReader *reader)
+{
+	AuthzEntityMemo *memo = reader->memo;
+
+	authz_row_end(&reader->rows);
+	if (reader->stored.heap != NULL)
+		authz_scan_close(&reader->stored);
+	if (--memo->users == 0 && memo->statement == NULL)
+		memo_free(memo);
+	pfree(reader);
+}

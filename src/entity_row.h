@@ -1,0 +1,79 @@
+/*-------------------------------------------------------------------------
+ *
+ * entity_row.h
+ *	  Rows as entities: look-ups in tables, and what the columns' values are.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef AUTHZ_ENTITY_ROW_H
+#define AUTHZ_ENTITY_ROW_H
+
+#include "access/genam.h"
+#include "access/relscan.h"
+#include "executor/tuptable.h"
+
+#include "entity_map.h"
+
+/* An open table and look-ups by one of its indexes. */
+typedef struct AuthzScan
+{
+	Relation	heap;
+	Relation	index;			/* NULL until the first look-up */
+	IndexScanDesc scan;
+	TupleTableSlot *slot;
+	int			n_keys;
+	ScanKeyData *keys;
+	Snapshot	snapshot;
+	Oid			index_oid;
+} AuthzScan;
+
+/* Open a table; the lock lasts until the transaction ends. */
+extern void authz_scan_open(AuthzScan *scan, Oid table, Oid index, int n_keys,
+							Snapshot snapshot);
+extern void authz_scan_close(AuthzScan *scan);
+
+/* Start a look-up by these keys, in the order of the index. */
+extern void authz_scan_start(AuthzScan *scan, const Datum *keys);
+
+/* The next row, in scan->slot. */
+extern bool authz_scan_next(AuthzScan *scan);
+
+/* Reads mapped tables during one decision, under one snapshot. */
+typedef struct AuthzRowReader
+{
+	Snapshot	snapshot;
+	List	   *open;			/* OpenTable */
+	bool		executor;		/* a query is running for it */
+} AuthzRowReader;
+
+/*
+ * The row of an entity in its mapping's table, or NULL.  The slot is valid until
+ * the next row of that table is asked for.
+ */
+extern TupleTableSlot *authz_row_find(AuthzRowReader *reader, AuthzMapping *mapping,
+									  const CedarUid *uid);
+
+/* The open table of a mapping that is read directly. */
+extern AuthzScan *authz_row_scan(AuthzRowReader *reader, AuthzMapTable *table);
+
+/* Has this tuple of the table the uid's id? */
+extern bool authz_row_has_id(AuthzMapTable *table, HeapTuple tuple, TupleDesc desc,
+							 const CedarUid *uid);
+
+/*
+ * Build of the row what it says of the entity: attributes, tags in a column,
+ * parents in columns.  Raises for a value that Cedar does not have.
+ */
+extern CedarEntity *authz_row_entity(AuthzMapping *mapping, TupleTableSlot *slot,
+									 CedarArena *arena, const CedarUid *uid);
+
+/* Add what other tables say of it: memberships and tags. */
+extern void authz_row_links(AuthzRowReader *reader, AuthzMapping *mapping,
+							CedarArena *arena, CedarEntity *entity);
+
+extern void authz_row_end(AuthzRowReader *reader);
+
+/* Is a query running on behalf of a decision?  Then one may be asked inside it. */
+extern bool authz_row_is_executing(void);
+
+#endif							/* AUTHZ_ENTITY_ROW_H */
