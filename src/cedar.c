@@ -13,7 +13,7 @@
 
 #include "fmgr.h"
 #include "funcapi.h"
-#include "mb/pg_wchar.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
@@ -155,31 +155,29 @@ authz_cedar_authorize(PG_FUNCTION_ARGS)
 	PG_RETURN_TEXT_P(result);
 }
 
-/*
- * Where in a text a finding is: line and column from 1, the column in
- * characters.  at is kept between calls with ascending offsets.
- */
+/* Where in a text a finding is: line and column from 1, the column in characters. */
 typedef struct TextPosition
 {
 	size_t		offset;
 	int			line;
-	size_t		line_start;
+	int			column;
 } TextPosition;
 
-static int
+static void
 text_position(TextPosition *at, const char *source, size_t offset)
 {
 	if (offset < at->offset)
-		*at = (TextPosition) {0, 1, 0};
+		*at = (TextPosition) {0, 1, 1};
 	for (; at->offset < offset; at->offset++)
 	{
 		if (source[at->offset] == '\n')
 		{
 			at->line++;
-			at->line_start = at->offset + 1;
+			at->column = 1;
 		}
+		else if (((unsigned char) source[at->offset] & 0xC0) != 0x80)
+			at->column++;
 	}
-	return pg_mbstrlen_with_len(source + at->line_start, (int) (offset - at->line_start)) + 1;
 }
 
 /* cedar_validate(policies text, schema text, level integer) → one row a finding */
@@ -192,7 +190,7 @@ authz_cedar_validate(PG_FUNCTION_ARGS)
 	size_t		len = VARSIZE_ANY_EXHDR(source);
 	uint32		level = CEDAR_NO_LEVEL;
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
-	TextPosition at = {0, 1, 0};
+	TextPosition at = {0, 1, 1};
 	CedarArena *arena;
 	const CedarSchema *schema;
 	CedarAst   *ast;
@@ -221,8 +219,9 @@ authz_cedar_validate(PG_FUNCTION_ARGS)
 		const CedarFinding *finding = &findings[i];
 		Datum		values[9];
 		bool		nulls[9] = {false};
-		int			column = text_position(&at, policies, finding->offset);
 
+		CHECK_FOR_INTERRUPTS();
+		text_position(&at, policies, finding->offset);
 		values[0] = CStringGetTextDatum(psprintf("policy%u", finding->policy));
 		values[1] = CStringGetTextDatum(finding->warning ? "warning" : "error");
 		values[2] = CStringGetTextDatum(cedar_finding_name(finding->code));
@@ -232,7 +231,7 @@ authz_cedar_validate(PG_FUNCTION_ARGS)
 		values[5] = Int32GetDatum((int32) finding->offset);
 		values[6] = Int32GetDatum((int32) (finding->offset + finding->length));
 		values[7] = Int32GetDatum(at.line);
-		values[8] = Int32GetDatum(column);
+		values[8] = Int32GetDatum(at.column);
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	}
 	cedar_arena_destroy(arena);

@@ -56,12 +56,16 @@ typedef struct RequestEnv
 	CedarType	slots[3];		/* of ?principal and ?resource; name NULL: no slot */
 } RequestEnv;
 
-/* Findings of one policy; full ones are dropped and counted. */
+/*
+ * Findings, none twice.  slots is a hash table of their numbers plus one, twice
+ * as large as the list.
+ */
 typedef struct Findings
 {
 	CedarFinding *list;
+	uint32_t   *slots;
 	uint32_t	n;
-	uint32_t	cap;
+	uint32_t	cap;			/* a power of two, or 0 */
 	bool		full;			/* one more did not fit: make room and do it again */
 	uint32_t	policy;
 } Findings;

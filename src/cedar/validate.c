@@ -69,11 +69,34 @@ clip(char *buf, size_t size)
 		buf[cedar_utf8_clip(buf, len, size - 4)] = '\0';
 }
 
+static bool
+finding_equal(const CedarFinding *a, const CedarFinding *b)
+{
+	return a->policy == b->policy && a->code == b->code && a->offset == b->offset &&
+		a->length == b->length && strcmp(a->message, b->message) == 0;
+}
+
+/* The slot that has the finding's number, or the free one where it belongs. */
+static uint32_t *
+findings_slot(const Findings *findings, const CedarFinding *finding)
+{
+	uint32_t	mask = findings->cap * 2 - 1;
+	uint32_t	at = cedar_hash_bytes(finding->message, strlen(finding->message), finding->policy);
+
+	at = cedar_hash_mix(at, cedar_hash_mix(finding->code, cedar_hash_mix((uint32_t) finding->offset,
+																		 (uint32_t) finding->length)));
+	while (findings->slots[at & mask] != 0 &&
+		   !finding_equal(&findings->list[findings->slots[at & mask] - 1], finding))
+		at++;
+	return &findings->slots[at & mask];
+}
+
 CedarFinding *
 cedar_found(Findings *findings, CedarFindingCode code, size_t offset, size_t length,
 			const char *fmt,...)
 {
 	CedarFinding finding;
+	uint32_t   *slot;
 	va_list		args;
 
 	memset(&finding, 0, sizeof(finding));
@@ -87,21 +110,21 @@ cedar_found(Findings *findings, CedarFindingCode code, size_t offset, size_t len
 	va_end(args);
 	clip(finding.message, sizeof(finding.message));
 
-	for (uint32_t i = 0; i < findings->n; i++)
+	if (findings->cap == 0)
 	{
-		const CedarFinding *other = &findings->list[i];
-
-		if (other->policy == finding.policy && other->code == code &&
-			other->offset == offset && other->length == length &&
-			strcmp(other->message, finding.message) == 0)
-			return NULL;
+		findings->full = true;
+		return NULL;
 	}
+	slot = findings_slot(findings, &finding);
+	if (*slot != 0)
+		return NULL;
 	if (findings->n == findings->cap)
 	{
 		findings->full = true;
 		return NULL;
 	}
 	findings->list[findings->n] = finding;
+	*slot = findings->n + 1;
 	return &findings->list[findings->n++];
 }
 
@@ -126,6 +149,11 @@ findings_grow(CedarArena *arena, Findings *findings, CedarError *err)
 		return cedar_nomem(err);
 	findings->list = list;
 	findings->full = false;
+	findings->slots = cedar_arena_zalloc(arena, (size_t) findings->cap * 2 * sizeof(uint32_t));
+	if (findings->slots == NULL)
+		return cedar_nomem(err);
+	for (uint32_t i = 0; i < findings->n; i++)
+		*findings_slot(findings, &findings->list[i]) = i + 1;
 	return CEDAR_OK;
 }
 
@@ -143,23 +171,35 @@ finding_compare(const CedarFinding *a, const CedarFinding *b)
 	return strcmp(a->message, b->message);
 }
 
-/* In place: there are few of one policy, and they come nearly in order. */
-static void
-findings_sort(const CedarArena *arena, CedarFinding *list, uint32_t n)
+static int
+findings_compare(const void *a, const void *b)
 {
-	for (uint32_t i = 1; i < n; i++)
-	{
-		CedarFinding one = list[i];
-		uint32_t	k = i;
+	return finding_compare(*(const CedarFinding *const *) a, *(const CedarFinding *const *) b);
+}
 
-		cedar_arena_check_interrupt(arena);
-		while (k > 0 && finding_compare(&list[k - 1], &one) > 0)
-		{
-			list[k] = list[k - 1];
-			k--;
-		}
-		list[k] = one;
-	}
+static CedarCode
+findings_sort(CedarArena *arena, Findings *findings, CedarError *err)
+{
+	uint32_t	n = findings->n;
+	const CedarFinding **order;
+	CedarFinding *sorted;
+	uint32_t	i = 1;
+
+	while (i < n && finding_compare(&findings->list[i - 1], &findings->list[i]) < 0)
+		i++;
+	if (i >= n)
+		return CEDAR_OK;
+	order = cedar_arena_alloc(arena, n * sizeof(CedarFinding *));
+	sorted = cedar_arena_alloc(arena, n * sizeof(CedarFinding));
+	if (order == NULL || sorted == NULL)
+		return cedar_nomem(err);
+	for (i = 0; i < n; i++)
+		order[i] = &findings->list[i];
+	cedar_sort(arena, order, n, sizeof(CedarFinding *), findings_compare);
+	for (i = 0; i < n; i++)
+		sorted[i] = *order[i];
+	findings->list = sorted;
+	return CEDAR_OK;
 }
 
 /* ---------------------------------------------------------------- Checked */
@@ -339,6 +379,7 @@ node_copy(Validator *v, const CedarExpr *e, Checked **out)
 	bool		has_list = e->list != NULL &&
 		(op == CEDAR_OP_AND || op == CEDAR_OP_OR || op == CEDAR_OP_SET ||
 		 op == CEDAR_OP_RECORD || op == CEDAR_OP_CALL);
+	uint32_t	count = has_list ? e->count : 0;
 
 	if (cedar_arena_stack_is_too_deep(v->arena))
 		return cedar_stack(v->err);
@@ -371,7 +412,7 @@ node_copy(Validator *v, const CedarExpr *e, Checked **out)
 		op = op == CEDAR_OP_NE ? CEDAR_OP_EQ : op == CEDAR_OP_GT ? CEDAR_OP_LE : CEDAR_OP_LT;
 		negated = true;
 	}
-	TRY(node_make(v, op, e->offset, e->length, has_list ? e->count : 0, &node));
+	TRY(node_make(v, op, e->offset, e->length, count, &node));
 	node->n = e->n;
 	node->lit = e->lit;
 	node->names = e->names;
@@ -380,10 +421,10 @@ node_copy(Validator *v, const CedarExpr *e, Checked **out)
 		TRY(node_copy(v, e->b, &node->b));
 	if (e->c != NULL)
 		TRY(node_copy(v, e->c, &node->c));
-	for (uint32_t i = 0; i < node->count; i++)
+	for (uint32_t i = 0; i < count; i++)
 		TRY(node_copy(v, e->list[i], &node->list[i]));
 	/* an empty record keeps no names to look at */
-	if (node->op == CEDAR_OP_RECORD && node->count == 0)
+	if (op == CEDAR_OP_RECORD && count == 0)
 		node->names = NULL;
 	*out = node_done(v, node);
 	if (negated)
@@ -909,7 +950,7 @@ cedar_validate(CedarArena *arena, const CedarSchema *schema, const CedarAst *ast
 		if (v.findings.list == list)
 			cedar_arena_release(arena, mark);
 	}
-	findings_sort(arena, v.findings.list, v.findings.n);
+	TRY(findings_sort(arena, &v.findings, err));
 	*findings = v.findings.list;
 	*n_findings = v.findings.n;
 	return CEDAR_OK;
@@ -936,7 +977,7 @@ cedar_validate_link(CedarArena *arena, const CedarSchema *schema, const CedarAst
 		check_type_name(&v, name, policy->scope[k].offset, policy->scope[k].length);
 	}
 	TRY(check_application(&v, policy, principal, resource));
-	findings_sort(arena, v.findings.list, v.findings.n);
+	TRY(findings_sort(arena, &v.findings, err));
 	*findings = v.findings.list;
 	*n_findings = v.findings.n;
 	return CEDAR_OK;

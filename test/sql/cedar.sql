@@ -98,6 +98,18 @@ SELECT * FROM authz.cedar_validate('', :'schema', level => -1);
 SELECT * FROM authz.cedar_validate(NULL, :'schema');
 SELECT authz.cedar_schema_to_json(NULL);
 
+-- Cancelled inside: what is wrong with the argument is not reached.  (It depends on the process, or the planner would ask.)
+SELECT pg_cancel_backend(pg_backend_pid()), authz.cedar_authorize('permit' || left(pg_backend_pid()::text, 0), '[]', '{}');
+SELECT pg_cancel_backend(pg_backend_pid()), authz.cedar_authorize('', ('[1' || left(pg_backend_pid()::text, 0) || ']')::json, '{}');
+SELECT pg_cancel_backend(pg_backend_pid()), authz.cedar_schema_to_json('entity' || left(pg_backend_pid()::text, 0));
+SELECT authz.cedar_schema_to_json('entity' || left(pg_backend_pid()::text, 0));
+-- Many findings in one policy take no longer than many policies.
+SET statement_timeout = '100s';
+SELECT count(*) FROM (SELECT string_agg('X' || i || '::"a"', ',') FROM generate_series(1, 60000) i) x (uids),
+	authz.cedar_validate('permit (principal, action, resource) when { [' || uids || '].isEmpty() };', 'entity User; action view appliesTo { principal: User, resource: User };')
+WHERE code = 'unrecognized_entity_type';
+RESET statement_timeout;
+
 -- Open to everybody.
 CREATE ROLE regress_authz_nobody;
 SET ROLE regress_authz_nobody;
