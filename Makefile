@@ -18,7 +18,7 @@ SQL_FILES = $(patsubst %,sql/%.sql,$(SQL_PARTS))
 DATA_built = $(EXTENSION)--$(EXTVERSION).sql
 DATA = data/common_passwords.bin
 
-REGRESS = cedar entity policy policy_link check check_batch check_explain token
+REGRESS = cedar entity policy policy_link policy_layers check check_batch check_explain token
 REGRESS += token_sign
 REGRESS += identity session
 # pg_regress looks for tests in its output folder first, where our sql/ would be.
