@@ -27,6 +27,7 @@ REGRESS_OPTS = --inputdir=test --outputdir=test --load-extension=authz
 ISOLATION = policy_commit policy_rollback policy_savepoint policy_levels \
 	policy_statement policy_prepared policy_writers policy_links entity_snapshot \
 	extension_recreate gateway_register
+ISOLATION += signing_key_change
 ISOLATION_OPTS = --inputdir=test/isolation --load-extension=authz
 
 EXTRA_CLEAN = test/results test/regression.diffs test/regression.out \

@@ -52,14 +52,14 @@ CREATE TABLE authz.signing_keys (
 	activated_at timestamptz,
 	verify_until timestamptz,
 	retired_at timestamptz,
-	CHECK ((public_jwk IS NULL) = (alg LIKE 'HS%')),
-	CHECK (public_jwk ->> 'kid' = kid),
-	CHECK (NOT public_jwk ?| ARRAY['d', 'k', 'p', 'q', 'dp', 'dq', 'qi', 'oth']),
-	CHECK ((state = 'retired') = (private_key IS NULL)),
-	CHECK ((state = 'pending') <= (activate_after IS NOT NULL)),
-	CHECK ((state = 'active') <= (activated_at IS NOT NULL)),
-	CHECK ((state = 'retiring') <= (verify_until IS NOT NULL)),
-	CHECK ((state = 'retired') = (retired_at IS NOT NULL))
+	CONSTRAINT public_unless_symmetric CHECK ((public_jwk IS NULL) = (alg LIKE 'HS%')),
+	CONSTRAINT public_kid CHECK (public_jwk ->> 'kid' = kid),
+	CONSTRAINT public_only CHECK (NOT public_jwk ?| ARRAY['d', 'k', 'p', 'q', 'dp', 'dq', 'qi', 'oth']),
+	CONSTRAINT private_until_retired CHECK ((state = 'retired') = (private_key IS NULL)),
+	CONSTRAINT pending_says_when CHECK (state <> 'pending' OR activate_after IS NOT NULL),
+	CONSTRAINT active_says_when CHECK (state <> 'active' OR activated_at IS NOT NULL),
+	CONSTRAINT retiring_says_when CHECK (state <> 'retiring' OR verify_until IS NOT NULL),
+	CONSTRAINT retired_says_when CHECK ((state = 'retired') = (retired_at IS NOT NULL))
 );
 CREATE UNIQUE INDEX signing_keys_active_key ON authz.signing_keys (purpose, alg) WHERE state = 'active';
 COMMENT ON TABLE authz.signing_keys IS

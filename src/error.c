@@ -229,9 +229,13 @@ authz_token_is_at_fault(JoseCode code)
 void
 authz_raise_jose(const JoseError *err, const char *what)
 {
+	const JoseMap *map = jose_map_find(err->code);
+
+	/* Class JW is for tokens that were handed in. */
 	CHECK_FOR_INTERRUPTS();
 	ereport(ERROR,
-			(errcode(jose_map_find(err->code)->sqlstate),
+			(errcode(map->tokens_fault && err->code != JOSE_ERR_LIMIT ?
+					 ERRCODE_INVALID_PARAMETER_VALUE : map->sqlstate),
 			 what != NULL ? errmsg("%s: %s", what, err->message) :
 			 errmsg("%s", err->message),
 			 err->detail[0] != '\0' ? errdetail_internal("%s", err->detail) : 0));

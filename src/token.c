@@ -266,11 +266,7 @@ authz_jwt_sign(PG_FUNCTION_ARGS)
 	want.n_required = is_access_token_type(typ) ? lengthof(access_token_claims) : lengthof(token_claims);
 	want.leeway = FOREVER; /* a token may be for later, or for tests be old */
 	if (jose_claims_check(&host, payload.data, payload.len, &want, now, &times, &err) != JOSE_OK)
-	{
-		if (err.code == JOSE_ERR_MISSING_CLAIM || err.code == JOSE_ERR_MALFORMED)
-			err.code = JOSE_ERR_ARGUMENT;
 		authz_raise_jose(&err, "claims cannot be signed");
-	}
 
 	signer = authz_key_signer(kid, alg, purpose);
 	if (times.exp > now + signer.max_lifetime)

@@ -53,6 +53,108 @@ DROP FUNCTION ask;
 REVOKE EXECUTE ON FUNCTION authz.current_principal() FROM regress_authz_gateway, regress_authz_other;
 DROP ROLE regress_authz_gateway, regress_authz_other;
 
+-- Set by a token: until the transaction ends, whatever SQL does meanwhile.
+SELECT authz.signing_key_create() IS NOT NULL AS created;
+SELECT authz.jwt_sign('{"sub": "alice", "n": 1}') AS alice, authz.jwt_sign('{"sub": "alice", "n": 2}') AS alice2, authz.jwt_sign('{"sub": "bob"}') AS bob,
+	authz.jwt_sign('{"principal": "App::Service::\"printer\"", "sub": "x"}') AS printer, authz.jwt_sign('{"role": "r"}') AS nobody,
+	authz.jwt_sign('{"sub": "alice", "exp": 1}') AS expired, authz.jwt_sign('{"principal": "printer"}') AS malformed \gset
+CREATE ROLE regress_authz_app LOGIN;
+GRANT EXECUTE ON FUNCTION authz.set_principal(text), authz.current_principal(), authz.claims(), authz.http_pre_request() TO regress_authz_app;
+CREATE FUNCTION who() RETURNS text LANGUAGE sql AS $$ SELECT concat_ws(' ', authz.current_principal(), authz.claims() - '{iat,exp}'::text[]) $$;
+CREATE FUNCTION header(name text, value text) RETURNS void LANGUAGE sql AS $$ SELECT set_config('request.headers', jsonb_build_object(name, value)::text, true) $$;
+SET SESSION AUTHORIZATION regress_authz_app;
+SELECT authz.set_principal(:'alice'), who();
+SELECT who();
+BEGIN;
+SELECT authz.set_principal(:'alice');
+SELECT who();
+SET request.jwt.claims = '{"sub": "bob"}';
+SET LOCAL role = regress_authz_app;
+SELECT set_config('request.jwt.claims', '{"sub": "bob"}', false), set_config('role', 'none', false);
+RESET ROLE;
+RESET ALL;
+DISCARD TEMP;
+SELECT who();
+SAVEPOINT s;
+SELECT who();
+SELECT authz.set_principal(:'bob');
+ROLLBACK TO s;
+SELECT who();
+SELECT authz.set_principal(:'alice2');
+SELECT who();
+RELEASE s;
+SAVEPOINT s;
+SELECT 1 / 0;
+ROLLBACK TO s;
+SELECT who();
+COMMIT;
+SELECT who();
+-- A subtransaction that sets it and is rolled back: it stays set, and nobody else can be.
+BEGIN;
+SAVEPOINT s;
+SELECT authz.set_principal(:'alice');
+ROLLBACK TO s;
+SELECT who();
+SELECT authz.set_principal(:'bob');
+ROLLBACK;
+SELECT who();
+-- A token that is refused sets nothing.
+BEGIN;
+SAVEPOINT s;
+SELECT authz.set_principal(:'nobody');
+ROLLBACK TO s;
+SELECT authz.set_principal(:'malformed');
+ROLLBACK TO s;
+SELECT authz.set_principal('a.b.c');
+ROLLBACK TO s;
+\set VERBOSITY terse
+SELECT authz.set_principal(:'expired');
+\set VERBOSITY default
+ROLLBACK TO s;
+SELECT who(), authz.set_principal(NULL);
+SELECT authz.set_principal(:'printer'), who();
+COMMIT;
+BEGIN ISOLATION LEVEL SERIALIZABLE READ ONLY;
+SELECT authz.set_principal(:'bob'), who();
+COMMIT;
+-- The bearer token of a request's headers.
+BEGIN;
+SELECT header('host', 'localhost'), authz.http_pre_request(), who();
+SELECT header('authorization', 'Basic YTpi'), authz.http_pre_request(), who();
+SELECT header('authorization', 'bearer  ' || :'alice'), authz.http_pre_request(), who();
+SELECT header('authorization', 'Bearer ' || :'bob'), authz.http_pre_request(), who();
+ROLLBACK;
+BEGIN;
+SELECT header('authorization', 'Bearer ' || :'nobody'), authz.http_pre_request(), who();
+DO $$
+DECLARE
+	detail text;
+BEGIN
+	PERFORM header('authorization', 'Bearer x'), authz.http_pre_request();
+EXCEPTION WHEN OTHERS THEN
+	GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL;
+	RAISE INFO USING MESSAGE = concat_ws(' ', SQLSTATE, SQLERRM, detail);
+END $$;
+ROLLBACK;
+RESET SESSION AUTHORIZATION;
+-- It goes before what a gateway says.
+SELECT authz.gateway_register('regress_authz_app');
+SET SESSION AUTHORIZATION regress_authz_app;
+SET request.jwt.claims = '{"sub": "carol"}';
+SELECT who();
+BEGIN;
+SELECT authz.set_principal(:'alice');
+SELECT who();
+COMMIT;
+SELECT who();
+RESET request.jwt.claims;
+RESET SESSION AUTHORIZATION;
+SELECT authz.gateway_unregister('regress_authz_app');
+DROP FUNCTION who, header;
+DROP OWNED BY regress_authz_app;
+DROP ROLE regress_authz_app;
+DELETE FROM authz.signing_keys;
+
 -- What everybody may execute: the type, the stateless functions, and wrappers that check the caller's right.
 SELECT p.oid::regprocedure AS open_to_all
 FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
