@@ -54,8 +54,8 @@ postgrest_start() {
 		HTTP_URL=http://127.0.0.1:$port
 		for _ in $(seq 100); do
 			kill -0 "$pid" 2>/dev/null || break
-			# Without a token the answer is 401, once the schema is loaded.
-			if [ "$(curl -s -o "$HTTP_TEMP/answer" -w '%{http_code}' "$HTTP_URL/")" = 401 ] \
+			# Without a token the answer is 401, or 200 for an anonymous role, once the schema is loaded.
+			if curl -s -o "$HTTP_TEMP/answer" -w '%{http_code}' "$HTTP_URL/" | grep -qE '^(401|200)$' \
 				&& grep -q 'Schema cache loaded' "$HTTP_TEMP/log"; then
 				return 0
 			fi
