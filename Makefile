@@ -21,6 +21,7 @@ DATA = data/common_passwords.bin
 REGRESS = cedar entity policy policy_link policy_layers check check_batch check_explain token
 REGRESS += token_sign
 REGRESS += identity session
+REGRESS += policy_schema
 # pg_regress looks for tests in its output folder first, where our sql/ would be.
 REGRESS_OPTS = --inputdir=test --outputdir=test --load-extension=authz
 
@@ -28,6 +29,7 @@ ISOLATION = policy_commit policy_rollback policy_savepoint policy_levels \
 	policy_statement policy_prepared policy_writers policy_links entity_snapshot \
 	extension_recreate gateway_register
 ISOLATION += signing_key_change
+ISOLATION += policy_schema
 ISOLATION_OPTS = --inputdir=test/isolation --load-extension=authz
 
 EXTRA_CLEAN = test/results test/regression.diffs test/regression.out \

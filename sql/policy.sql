@@ -38,11 +38,25 @@ COMMENT ON COLUMN authz.policy_links.resource IS 'Value of ?resource; null when 
 COMMENT ON COLUMN authz.policy_links.enabled IS 'Only enabled links are asked';
 SELECT pg_extension_config_dump('authz.policy_links', '');
 
+CREATE TABLE authz.schema (
+	policy_set text COLLATE "C" PRIMARY KEY DEFAULT 'default' CHECK (policy_set <> ''),
+	schema text NOT NULL,
+	check_entities boolean NOT NULL DEFAULT true
+);
+COMMENT ON TABLE authz.schema IS
+	'The Cedar schema in force for a policy set: policies, templates and links that do not validate are refused';
+COMMENT ON COLUMN authz.schema.policy_set IS 'As in authz.policies';
+COMMENT ON COLUMN authz.schema.schema IS 'In the Cedar schema syntax or as JSON';
+COMMENT ON COLUMN authz.schema.check_entities IS
+	'Whether stored entities must fit it; they must be declared by one of the schemas that check';
+SELECT pg_extension_config_dump('authz.schema', '');
+
 CREATE TABLE authz.policy_versions (
 	policy_set text COLLATE "C" PRIMARY KEY,
 	version bigint NOT NULL CHECK (version > 0),
 	populated boolean NOT NULL DEFAULT false,
-	has_links boolean NOT NULL DEFAULT false
+	has_links boolean NOT NULL DEFAULT false,
+	has_schema boolean NOT NULL DEFAULT false
 );
 COMMENT ON TABLE authz.policy_versions IS
 	'The version of each policy set, advanced by every change of it; written by triggers';
@@ -51,6 +65,7 @@ COMMENT ON COLUMN authz.policy_versions.version IS 'From 1; never goes back';
 COMMENT ON COLUMN authz.policy_versions.populated IS
 	'Whether the set holds policies in this version: tells a restore that its policies are still to come';
 COMMENT ON COLUMN authz.policy_versions.has_links IS 'The same for its links';
+COMMENT ON COLUMN authz.policy_versions.has_schema IS 'The same for its schema';
 SELECT pg_extension_config_dump('authz.policy_versions', '');
 
 CREATE TABLE authz.policy_changes (
@@ -87,6 +102,14 @@ CREATE FUNCTION authz.policy_links_after_row() RETURNS trigger
 LANGUAGE c AS 'MODULE_PATHNAME', 'authz_policy_links_after_row';
 CREATE FUNCTION authz.policy_links_after_statement() RETURNS trigger
 LANGUAGE c AS 'MODULE_PATHNAME', 'authz_policy_links_after_statement';
+CREATE FUNCTION authz.schema_before_statement() RETURNS trigger
+LANGUAGE c AS 'MODULE_PATHNAME', 'authz_schema_before_statement';
+CREATE FUNCTION authz.schema_before_row() RETURNS trigger
+LANGUAGE c AS 'MODULE_PATHNAME', 'authz_schema_before_row';
+CREATE FUNCTION authz.schema_after_row() RETURNS trigger
+LANGUAGE c AS 'MODULE_PATHNAME', 'authz_schema_after_row';
+CREATE FUNCTION authz.schema_after_statement() RETURNS trigger
+LANGUAGE c AS 'MODULE_PATHNAME', 'authz_schema_after_statement';
 CREATE FUNCTION authz.policy_versions_before_row() RETURNS trigger
 LANGUAGE c AS 'MODULE_PATHNAME', 'authz_policy_versions_before_row';
 CREATE FUNCTION authz.policy_changes_before_row() RETURNS trigger
@@ -95,7 +118,7 @@ COMMENT ON FUNCTION authz.policy_changes_before_row() IS 'Trigger: nobody else w
 COMMENT ON FUNCTION authz.policies_before_statement() IS 'Trigger: writers of policies queue up';
 COMMENT ON FUNCTION authz.policies_before_row() IS 'Trigger: refuses a policy that does not parse';
 COMMENT ON FUNCTION authz.policies_after_row() IS
-	'Trigger: refuses what a link contradicts; notes which sets have changed';
+	'Trigger: refuses what a link contradicts or does not validate; notes which sets have changed';
 COMMENT ON FUNCTION authz.policies_after_statement() IS 'Trigger: advances the version of the sets that have changed';
 COMMENT ON FUNCTION authz.policy_links_before_statement() IS 'Trigger: writers of policies queue up';
 COMMENT ON FUNCTION authz.policy_links_before_row() IS 'Trigger: notes which sets had no links';
@@ -103,6 +126,11 @@ COMMENT ON FUNCTION authz.policy_links_after_row() IS
 	'Trigger: refuses a link that does not fit its template; notes which sets have changed';
 COMMENT ON FUNCTION authz.policy_links_after_statement() IS
 	'Trigger: advances the version of the sets that have changed';
+COMMENT ON FUNCTION authz.schema_before_statement() IS 'Trigger: writers of policies queue up';
+COMMENT ON FUNCTION authz.schema_before_row() IS 'Trigger: refuses what is no schema';
+COMMENT ON FUNCTION authz.schema_after_row() IS 'Trigger: refuses a schema that stored policies do not validate against';
+COMMENT ON FUNCTION authz.schema_after_statement() IS
+	'Trigger: refuses schemas that stored entities do not fit; advances the version of the sets that have changed';
 COMMENT ON FUNCTION authz.policy_versions_before_row() IS 'Trigger: a version never goes back';
 
 CREATE TRIGGER before_statement BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON authz.policies
@@ -121,6 +149,14 @@ CREATE TRIGGER after_row AFTER INSERT OR UPDATE OR DELETE ON authz.policy_links
 	FOR EACH ROW EXECUTE FUNCTION authz.policy_links_after_row();
 CREATE TRIGGER after_statement AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON authz.policy_links
 	FOR EACH STATEMENT EXECUTE FUNCTION authz.policy_links_after_statement();
+CREATE TRIGGER before_statement BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON authz.schema
+	FOR EACH STATEMENT EXECUTE FUNCTION authz.schema_before_statement();
+CREATE TRIGGER before_row BEFORE INSERT OR UPDATE ON authz.schema
+	FOR EACH ROW EXECUTE FUNCTION authz.schema_before_row();
+CREATE TRIGGER after_row AFTER INSERT OR UPDATE OR DELETE ON authz.schema
+	FOR EACH ROW EXECUTE FUNCTION authz.schema_after_row();
+CREATE TRIGGER after_statement AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON authz.schema
+	FOR EACH STATEMENT EXECUTE FUNCTION authz.schema_after_statement();
 CREATE TRIGGER before_row BEFORE INSERT OR UPDATE ON authz.policy_versions
 	FOR EACH ROW EXECUTE FUNCTION authz.policy_versions_before_row();
 CREATE TRIGGER before_row BEFORE INSERT OR UPDATE ON authz.policy_changes
@@ -133,6 +169,10 @@ ALTER TABLE authz.policy_links ENABLE ALWAYS TRIGGER before_statement;
 ALTER TABLE authz.policy_links ENABLE ALWAYS TRIGGER before_row;
 ALTER TABLE authz.policy_links ENABLE ALWAYS TRIGGER after_row;
 ALTER TABLE authz.policy_links ENABLE ALWAYS TRIGGER after_statement;
+ALTER TABLE authz.schema ENABLE ALWAYS TRIGGER before_statement;
+ALTER TABLE authz.schema ENABLE ALWAYS TRIGGER before_row;
+ALTER TABLE authz.schema ENABLE ALWAYS TRIGGER after_row;
+ALTER TABLE authz.schema ENABLE ALWAYS TRIGGER after_statement;
 ALTER TABLE authz.policy_versions ENABLE ALWAYS TRIGGER before_row;
 ALTER TABLE authz.policy_changes ENABLE ALWAYS TRIGGER before_row;
 
@@ -166,6 +206,8 @@ REVOKE ALL ON FUNCTION authz.policy_images(), authz.policies_before_statement(),
 	authz.policies_after_row(), authz.policies_after_statement(),
 	authz.policy_links_before_statement(), authz.policy_links_before_row(),
 	authz.policy_links_after_row(), authz.policy_links_after_statement(),
+	authz.schema_before_statement(), authz.schema_before_row(),
+	authz.schema_after_row(), authz.schema_after_statement(),
 	authz.policy_versions_before_row(), authz.policy_changes_before_row(),
 	authz.policy_version(text),
 	authz.policy_touch(text) FROM PUBLIC;

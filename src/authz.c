@@ -18,6 +18,7 @@
 #include "entity_map.h"
 #include "identity.h"
 #include "policy.h"
+#include "policy_schema.h"
 #include "relation.h"
 #include "statement.h"
 #include "token.h"
@@ -186,6 +187,13 @@ _PG_init(void)
 							32768, 0, MAX_KILOBYTES,
 							PGC_USERSET, GUC_UNIT_KB,
 							NULL, NULL, NULL);
+	DefineCustomBoolVariable("authz.validate_requests",
+							 "Whether a request must fit the schema in force for its policy set.",
+							 NULL,
+							 &authz_validate_requests,
+							 true,
+							 PGC_SUSET, 0,
+							 NULL, NULL, NULL);
 	MarkGUCPrefixReserved("authz");
 
 	authz_relation_init();

@@ -25,6 +25,7 @@
 #include "utils/jsonb.h"
 #include "utils/memutils.h"
 
+#include "cedar/conform.h"
 #include "check.h"
 #include "entity.h"
 #include "entity_uid.h"
@@ -32,6 +33,7 @@
 #include "host.h"
 #include "json.h"
 #include "policy.h"
+#include "policy_schema.h"
 #include "statement.h"
 
 PG_FUNCTION_INFO_V1(authz_check);
@@ -68,21 +70,46 @@ check_uid(FunctionCallInfo fcinfo, CedarArena *arena, int n)
 	return authz_uid_to_cedar(arena, PG_GETARG_DATUM(n));
 }
 
+const AuthzSchema *
+authz_check_schema(const AuthzPolicyVersion *version)
+{
+	return authz_validate_requests ? version->schema : NULL;
+}
+
 const CedarRecord *
-authz_check_context(CedarArena *arena, Jsonb *jsonb, uint32 n)
+authz_check_context(CedarArena *arena, Jsonb *jsonb, uint32 n, const AuthzSchema *schema,
+					const CedarUid *action)
 {
 	const CedarRecord *context;
+	CedarCode	code;
 	CedarError	err;
 	char	   *json;
 
-	context = authz_jsonb_record(arena, jsonb);
-	if (context != NULL)
+	if (schema == NULL && (context = authz_jsonb_record(arena, jsonb)) != NULL)
 		return context;
 	json = authz_jsonb_text(jsonb);
-	if (cedar_context_from_json(arena, json, strlen(json), &context, &err) != CEDAR_OK)
-		authz_raise(&err, AUTHZ_TEXT_JSON, json, strlen(json), n == 0 ? "context" : psprintf("context of request %u", n), NULL);
+	if (schema != NULL)
+		code = cedar_conform_context_from_json(arena, schema->schema, action, json,
+											   strlen(json), &context, &err);
+	else
+		code = cedar_context_from_json(arena, json, strlen(json), &context, &err);
+	if (code != CEDAR_OK)
+		authz_raise(&err, AUTHZ_TEXT_JSON, json, strlen(json),
+					n == 0 ? "context" : psprintf("context of request %u", n), NULL);
 	pfree(json);
 	return context;
+}
+
+void
+authz_check_fits(const AuthzSchema *schema, CedarArena *arena, const CedarRequest *request,
+				 uint32 n)
+{
+	CedarError	err;
+
+	if (schema != NULL &&
+		cedar_conform_request(arena, schema->schema, request, &err) != CEDAR_OK)
+		authz_raise(&err, AUTHZ_TEXT_UID, NULL, 0,
+					n == 0 ? "request" : psprintf("request %u", n), NULL);
 }
 
 CedarEntities *
@@ -107,8 +134,11 @@ authz_check_version(FunctionCallInfo fcinfo, int n, AuthzStatement *statement)
 
 void
 authz_check_request(FunctionCallInfo fcinfo, CedarArena *arena,
+					const AuthzPolicyVersion *version,
 					CedarRequest *request, CedarEntities **overlay)
 {
+	const AuthzSchema *schema = authz_check_schema(version);
+
 	for (int i = 0; i < lengthof(argument_names); i++)
 	{
 		if (PG_ARGISNULL(i))
@@ -120,7 +150,9 @@ authz_check_request(FunctionCallInfo fcinfo, CedarArena *arena,
 	request->principal = check_uid(fcinfo, arena, AUTHZ_ARG_PRINCIPAL);
 	request->action = check_uid(fcinfo, arena, AUTHZ_ARG_ACTION);
 	request->resource = check_uid(fcinfo, arena, AUTHZ_ARG_RESOURCE);
-	request->context = authz_check_context(arena, PG_GETARG_JSONB_P(AUTHZ_ARG_CONTEXT), 0);
+	request->context = authz_check_context(arena, PG_GETARG_JSONB_P(AUTHZ_ARG_CONTEXT), 0,
+										   schema, request->action);
+	authz_check_fits(schema, arena, request, 0);
 	*overlay = PG_ARGISNULL(AUTHZ_ARG_ENTITIES) ? NULL :
 		authz_check_entities(arena, PG_GETARG_JSONB_P(AUTHZ_ARG_ENTITIES));
 }
@@ -139,10 +171,11 @@ check_arguments(FunctionCallInfo fcinfo, bool reasons_wanted,
 	CedarRequest request;
 	CedarError	err;
 
-	authz_check_request(fcinfo, arena, &request, &overlay);
 	statement = authz_statement();
 	version = authz_check_version(fcinfo, AUTHZ_ARG_POLICY_SET, statement);
+	authz_check_request(fcinfo, arena, version, &request, &overlay);
 	reader = authz_entity_begin(statement, overlay, &source);
+	authz_schema_overlay(version->schema, arena, &source);
 	if (cedar_decide(arena, &version->policies, &source, &request,
 					 reasons_wanted, decision, &err) != CEDAR_OK)
 		authz_raise(&err, AUTHZ_TEXT_UID, NULL, 0, NULL,

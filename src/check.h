@@ -24,15 +24,29 @@ enum
 	AUTHZ_ARG_POLICY_SET
 };
 
-/* Read all but the policy set; *overlay is NULL where there are no entities. */
+/*
+ * Read all but the policy set, for the version of that; *overlay is NULL where
+ * there are no entities.
+ */
 extern void authz_check_request(FunctionCallInfo fcinfo, CedarArena *arena,
+								const AuthzPolicyVersion *version,
 								CedarRequest *request, CedarEntities **overlay);
 
 /*
  * A context and entities as the library has them; raise when malformed.  n,
- * unless 0, is the number of the request that the context belongs to.
+ * unless 0, is the number of the request that the context belongs to.  The
+ * context is read by a schema, where there is one, for the action.
  */
-extern const CedarRecord *authz_check_context(CedarArena *arena, Jsonb *jsonb, uint32 n);
+extern const CedarRecord *authz_check_context(CedarArena *arena, Jsonb *jsonb, uint32 n,
+											  const struct AuthzSchema *schema,
+											  const CedarUid *action);
+
+/* The schema that requests to this version have to fit, or NULL. */
+extern const struct AuthzSchema *authz_check_schema(const AuthzPolicyVersion *version);
+
+/* Refuse a request, number n unless 0, that does not fit the schema. */
+extern void authz_check_fits(const struct AuthzSchema *schema, CedarArena *arena,
+							 const CedarRequest *request, uint32 n);
 extern CedarEntities *authz_check_entities(CedarArena *arena, Jsonb *jsonb);
 
 /* The version that argument n, a policy set's name or null, asks for. */

@@ -31,6 +31,7 @@
 #include "error.h"
 #include "host.h"
 #include "policy.h"
+#include "policy_schema.h"
 #include "statement.h"
 
 #define BATCH_MAX	10000
@@ -38,6 +39,7 @@
 typedef struct Batch
 {
 	CedarArena *arena;
+	const AuthzSchema *schema;	/* that requests have to fit, or NULL */
 	CedarRequest *requests;
 	uint32		n;
 } Batch;
@@ -179,8 +181,10 @@ batch_from_arrays(FunctionCallInfo fcinfo, Batch *batch)
 			continue;
 		}
 		value = batch_value(&columns[COLUMN_CONTEXTS], i, &fresh);
-		if (fresh)
-			request->context = authz_check_context(batch->arena, DatumGetJsonbP(value), i + 1);
+		/* By a schema, another action may read it otherwise. */
+		if (fresh || batch->schema != NULL)
+			request->context = authz_check_context(batch->arena, DatumGetJsonbP(value), i + 1,
+												   batch->schema, request->action);
 	}
 }
 
@@ -227,13 +231,15 @@ batch_run(FunctionCallInfo fcinfo, void (*read) (FunctionCallInfo, Batch *),
 	CedarEntities *overlay = NULL;
 
 	InitMaterializedSRF(fcinfo, 0);
+	statement = authz_statement();
+	version = authz_check_version(fcinfo, n_read + 1, statement);
+	batch.schema = authz_check_schema(version);
 	read(fcinfo, &batch);
 	if (!PG_ARGISNULL(n_read))
 		overlay = authz_check_entities(batch.arena, PG_GETARG_JSONB_P(n_read));
 
-	statement = authz_statement();
-	version = authz_check_version(fcinfo, n_read + 1, statement);
 	reader = authz_entity_begin(statement, overlay, &source);
+	authz_schema_overlay(version->schema, batch.arena, &source);
 	for (uint32 i = 0; i < batch.n; i++)
 	{
 		CedarDecision decision;
@@ -243,6 +249,7 @@ batch_run(FunctionCallInfo fcinfo, void (*read) (FunctionCallInfo, Batch *),
 
 		CHECK_FOR_INTERRUPTS();
 		cedar_arena_reset(arena);
+		authz_check_fits(batch.schema, arena, &batch.requests[i], i + 1);
 		if (cedar_decide(arena, &version->policies, &source, &batch.requests[i],
 						 reasons_wanted, &decision, &err) != CEDAR_OK)
 			authz_raise(&err, AUTHZ_TEXT_UID, NULL, 0, psprintf("request %u", i + 1),

@@ -36,6 +36,7 @@
 #include "error.h"
 #include "host.h"
 #include "policy.h"
+#include "policy_schema.h"
 #include "policy_store.h"
 #include "relation.h"
 #include "statement.h"
@@ -128,10 +129,11 @@ explain_begin(FunctionCallInfo fcinfo, bool all, Explain *e)
 
 	memset(e, 0, sizeof(*e));
 	e->arena = authz_arena_create(CurrentMemoryContext);
-	authz_check_request(fcinfo, e->arena, &e->request, &overlay);
 	statement = authz_statement();
 	e->version = authz_check_version(fcinfo, AUTHZ_ARG_POLICY_SET, statement);
+	authz_check_request(fcinfo, e->arena, e->version, &e->request, &overlay);
 	e->reader = authz_entity_begin(statement, overlay, &source);
+	authz_schema_overlay(e->version->schema, e->arena, &source);
 	if (cedar_explain(e->arena, &e->version->policies, all, &source, &e->request,
 					  &found, &e->n, &err) != CEDAR_OK)
 		authz_raise(&err, AUTHZ_TEXT_UID, NULL, 0, NULL,

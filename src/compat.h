@@ -61,6 +61,13 @@ extern int no_such_variable
 #define authz_rel_filenumber(rel) ((rel)->rd_node.relNode)
 #endif
 
+/* PostgreSQL 17 moved a backend's transaction id; include storage/proc.h. */
+#if PG_VERSION_NUM >= 170000
+#define authz_my_lxid() (MyProc->vxid.lxid)
+#else
+#define authz_my_lxid() (MyProc->lxid)
+#endif
+
 /* PostgreSQL 16 moved varlena.h's declarations about; include both names. */
 #if PG_VERSION_NUM >= 160000
 #include "varatt.h"

@@ -37,6 +37,7 @@
 #include "error.h"
 #include "host.h"
 #include "json.h"
+#include "policy_schema.h"
 #include "relation.h"
 
 /* Beyond it, walks begin anew. */
@@ -277,7 +278,21 @@ authz_entities_after_statement(PG_FUNCTION_ARGS)
 	return PointerGetDatum(NULL);
 }
 
-/* BEFORE ROW, INSERT or UPDATE: refuse what is no Cedar entity. */
+CedarEntity *
+authz_entity_from_row(CedarArena *arena, HeapTuple tuple, TupleDesc desc)
+{
+	Datum		values[4];
+	bool		isnull;
+
+	for (int i = 0; i < lengthof(values); i++)
+		values[i] = heap_getattr(tuple, i + 1, desc, &isnull);
+	return entity_build(arena, authz_uid_to_cedar(arena, values[Anum_entities_uid - 1]),
+						values[Anum_entities_attrs - 1],
+						values[Anum_entities_tags - 1],
+						values[Anum_entities_parents - 1]);
+}
+
+/* BEFORE ROW, INSERT or UPDATE: refuse what is no Cedar entity, or fits no schema. */
 Datum
 authz_entities_before_row(PG_FUNCTION_ARGS)
 {
@@ -285,8 +300,6 @@ authz_entities_before_row(PG_FUNCTION_ARGS)
 	HeapTuple	tuple;
 	TupleDesc	desc;
 	static CedarArena *arena = NULL;
-	const CedarUid *uid;
-	Datum		values[4];
 	bool		isnull;
 
 	authz_check_trigger(fcinfo, authz_relations()->entities, "entities_before_row");
@@ -296,7 +309,7 @@ authz_entities_before_row(PG_FUNCTION_ARGS)
 	/* Nulls are for the NOT NULL constraints, which come after us. */
 	for (int i = 0; i < 4; i++)
 	{
-		values[i] = heap_getattr(tuple, i + 1, desc, &isnull);
+		heap_getattr(tuple, i + 1, desc, &isnull);
 		if (isnull)
 			return PointerGetDatum(tuple);
 	}
@@ -307,11 +320,7 @@ authz_entities_before_row(PG_FUNCTION_ARGS)
 														 "authz entity to be written",
 														 ALLOCSET_DEFAULT_SIZES));
 	cedar_arena_reset(arena);
-	uid = authz_uid_to_cedar(arena, values[Anum_entities_uid - 1]);
-	entity_build(arena, uid,
-				 values[Anum_entities_attrs - 1],
-				 values[Anum_entities_tags - 1],
-				 values[Anum_entities_parents - 1]);
+	authz_schema_check_entity(arena, authz_entity_from_row(arena, tuple, desc));
 	return PointerGetDatum(tuple);
 }
 

@@ -8,6 +8,9 @@
 #ifndef AUTHZ_ENTITY_H
 #define AUTHZ_ENTITY_H
 
+#include "access/htup.h"
+#include "access/tupdesc.h"
+
 #include "cedar/cedar.h"
 #include "entity_row.h"
 #include "statement.h"
@@ -25,6 +28,9 @@ extern AuthzEntityReader *authz_entity_begin(AuthzStatement *statement,
 											 CedarEntities *overlay,
 											 CedarEntitySource *source);
 extern void authz_entity_end(AuthzEntityReader *reader);
+
+/* The entity of a stored row; raises when it is none. */
+extern CedarEntity *authz_entity_from_row(CedarArena *arena, HeapTuple tuple, TupleDesc desc);
 
 /* For statement.c; one that is in use must not end before its transaction. */
 extern void authz_entity_statement_end(AuthzStatement *statement);

@@ -28,6 +28,9 @@
 /* What follows the line at fault adds nothing; keep a little for context. */
 #define QUERY_MAX_AFTER		1024
 
+/* Findings that a DETAIL lists. */
+#define FINDINGS_MAX		50
+
 typedef struct ErrorMap
 {
 	CedarCode	code;
@@ -73,9 +76,8 @@ error_sqlstate(CedarCode code)
 	return ERRCODE_INTERNAL_ERROR;
 }
 
-/* Line and column, both from 1, columns in characters. */
-static void
-error_line_column(const char *text, size_t offset, int *line, int *column)
+void
+authz_line_column(const char *text, size_t offset, int *line, int *column)
 {
 	const char *start = text;
 
@@ -107,29 +109,14 @@ error_query(const char *text, size_t len, size_t offset)
 	return pnstrdup(text, end);
 }
 
-void
-authz_raise(const CedarError *err, AuthzTextKind kind,
-			const char *text, size_t len, const char *what,
-			const char *detail)
+/* What both kinds of errors come to. */
+pg_noreturn static void
+error_raise(int sqlstate, const CedarError *err, AuthzTextKind kind,
+			const char *text, size_t len, const char *what, const char *detail)
 {
 	StringInfoData facts;
 	char	   *query = NULL;
 	int			position = 0;
-
-	/* The machine is at its end, not the text. */
-	if (err->code == CEDAR_ERR_NOMEM)
-		ereport(ERROR,
-				(errcode(ERRCODE_OUT_OF_MEMORY),
-				 errmsg("out of memory"),
-				 errdetail("Failed while working on %s.",
-						   what != NULL ? what : "an authorization request")));
-	if (err->code == CEDAR_ERR_STACK)
-		ereport(ERROR,
-				(errcode(ERRCODE_STATEMENT_TOO_COMPLEX),
-				 errmsg("stack depth limit exceeded"),
-				 errdetail("Failed while working on %s.",
-						   what != NULL ? what : "an authorization request"),
-				 errhint("Increase the configuration parameter \"max_stack_depth\", or nest less deeply.")));
 
 	initStringInfo(&facts);
 	if (detail != NULL)
@@ -151,7 +138,7 @@ authz_raise(const CedarError *err, AuthzTextKind kind,
 			int			line;
 			int			column;
 
-			error_line_column(text, err->offset, &line, &column);
+			authz_line_column(text, err->offset, &line, &column);
 			if (facts.len > 0)
 				appendStringInfoChar(&facts, ' ');
 			appendStringInfo(&facts, "Line %d, column %d.", line, column);
@@ -159,7 +146,7 @@ authz_raise(const CedarError *err, AuthzTextKind kind,
 	}
 
 	ereport(ERROR,
-			(errcode(error_sqlstate(err->code)),
+			(errcode(sqlstate),
 			 what != NULL ? errmsg("invalid %s: %s", what, err->message) :
 			 errmsg("%s", err->message),
 			 facts.len > 0 ? errdetail_internal("%s", facts.data) : 0,
@@ -264,4 +251,81 @@ authz_raise_token(const JoseError *err, bool over_http)
 			 errmsg("%s", err->message),
 			 err->detail[0] != '\0' ? errdetail_internal("%s", err->detail) : 0));
 	pg_unreachable();
+}
+
+void
+authz_raise(const CedarError *err, AuthzTextKind kind,
+			const char *text, size_t len, const char *what,
+			const char *detail)
+{
+	/* The machine is at its end, not the text. */
+	if (err->code == CEDAR_ERR_NOMEM)
+		ereport(ERROR,
+				(errcode(ERRCODE_OUT_OF_MEMORY),
+				 errmsg("out of memory"),
+				 errdetail("Failed while working on %s.",
+						   what != NULL ? what : "an authorization request")));
+	if (err->code == CEDAR_ERR_STACK)
+		ereport(ERROR,
+				(errcode(ERRCODE_STATEMENT_TOO_COMPLEX),
+				 errmsg("stack depth limit exceeded"),
+				 errdetail("Failed while working on %s.",
+						   what != NULL ? what : "an authorization request"),
+				 errhint("Increase the configuration parameter \"max_stack_depth\", or nest less deeply.")));
+
+	error_raise(error_sqlstate(err->code), err, kind, text, len, what, detail);
+}
+
+void
+authz_raise_findings(const CedarFinding *findings, uint32 n, const char *text, size_t len,
+					 const char *what, const char *detail)
+{
+	const CedarFinding *first = NULL;
+	CedarError	err = {.code = CEDAR_ERR_SCHEMA};
+	StringInfoData facts;
+	uint32		errors = 0;
+
+	for (uint32 i = 0; i < n; i++)
+	{
+		if (findings[i].warning)
+			continue;
+		if (first == NULL)
+			first = &findings[i];
+		errors++;
+	}
+	if (first == NULL)
+		return;
+
+	initStringInfo(&facts);
+	if (detail != NULL)
+		appendStringInfoString(&facts, detail);
+	for (uint32 i = 0, shown = 0; errors > 1 && i < n; i++)
+	{
+		if (findings[i].warning)
+			continue;
+		if (shown++ == FINDINGS_MAX)
+		{
+			appendStringInfo(&facts, "\nand %u more", errors - FINDINGS_MAX);
+			break;
+		}
+		if (facts.len > 0)
+			appendStringInfoChar(&facts, '\n');
+		if (text != NULL)
+		{
+			int			line;
+			int			column;
+
+			authz_line_column(text, findings[i].offset, &line, &column);
+			appendStringInfo(&facts, "line %d, column %d: ", line, column);
+		}
+		appendStringInfoString(&facts, findings[i].message);
+	}
+
+	err.has_position = text != NULL;
+	err.offset = first->offset;
+	err.length = first->length;
+	strlcpy(err.message, first->message, sizeof(err.message));
+	strlcpy(err.hint, first->hint, sizeof(err.hint));
+	error_raise(ERRCODE_CHECK_VIOLATION, &err, AUTHZ_TEXT_POLICY, text, len, what,
+				facts.len > 0 ? facts.data : NULL);
 }

@@ -9,6 +9,7 @@
 #define AUTHZ_ERROR_H
 
 #include "cedar/cedar.h"
+#include "cedar/validate.h"
 #include "jose/jose.h"
 
 /* SQLSTATEs of our own: class JW, tokens.  docs/token.md has the table. */
@@ -61,5 +62,17 @@ pg_noreturn extern void authz_raise_token(const JoseError *err, bool over_http);
 
 /* Is it the token's fault, rather than a failure of the machine? */
 extern bool authz_token_is_at_fault(JoseCode code);
+
+/*
+ * Raise the errors among the findings of a validation, if there are any: the
+ * first as the message with its position, all of them in the DETAIL.  text may
+ * be NULL: then there are no positions.
+ */
+extern void authz_raise_findings(const CedarFinding *findings, uint32 n,
+								 const char *text, size_t len,
+								 const char *what, const char *detail);
+
+/* Line and column of an offset, both from 1, columns in characters. */
+extern void authz_line_column(const char *text, size_t offset, int *line, int *column);
 
 #endif							/* AUTHZ_ERROR_H */

@@ -19,7 +19,7 @@
  * The version decides, whether triggers fire or not: who changes policies
  * with triggers disabled has to call authz.policy_touch.
  *
- * A set is rows of several tables (policies, links); all of this holds
+ * A set is rows of several tables (policies, links, a schema); all of this holds
  * for each of them, and their triggers share what is here.
  *
  * Restoring.  The rows of all tables come in any order, by sessions at once
@@ -74,6 +74,7 @@
 #include "host.h"
 #include "policy.h"
 #include "policy_link.h"
+#include "policy_schema.h"
 #include "policy_store.h"
 #include "relation.h"
 
@@ -86,7 +87,8 @@ char	   *authz_policy_set = NULL;
 /* Where a version row says that a table has rows of the set. */
 static const int version_columns[] = {
 	Anum_policy_versions_populated,
-	Anum_policy_versions_has_links
+	Anum_policy_versions_has_links,
+	Anum_policy_versions_has_schema
 };
 
 StaticAssertDecl(lengthof(version_columns) == AUTHZ_STORE_TABLES,
@@ -167,27 +169,44 @@ authz_policy_column(HeapTuple tuple, TupleDesc desc, int column)
 	return TextDatumGetCString(value);
 }
 
-const CedarPiece *
-authz_policy_compile(CedarArena *arena, const char *set, const char *id,
-			   const char *text, size_t len, bool *is_template, size_t *size)
+const CedarAst *
+authz_policy_parse(CedarArena *arena, const char *set, const char *id,
+				   const char *text, size_t len)
 {
 	CedarAst   *ast;
+	CedarError	err;
+
+	if (cedar_parse_one(arena, text, len, &ast, &err) != CEDAR_OK)
+		authz_raise(&err, AUTHZ_TEXT_POLICY, text, len,
+					psprintf("policy \"%s\"", id),
+					psprintf("Policy set \"%s\".", set));
+	return ast;
+}
+
+static const CedarPiece *
+policy_compile(CedarArena *arena, const CedarAst *ast, const char *set, const char *id,
+			   const char *text, size_t len, size_t *size)
+{
 	const CedarPiece *piece;
 	CedarError	err;
-	CedarCode	code;
 
-	code = cedar_parse_one(arena, text, len, &ast, &err);
-	if (code == CEDAR_OK)
-	{
-		*is_template = cedar_ast_is_template(ast, 0);
-		code = cedar_compile(arena, ast, 0, &piece, size, &err);
-	}
-	if (code != CEDAR_OK)
+	if (cedar_compile(arena, ast, 0, &piece, size, &err) != CEDAR_OK)
 		authz_raise(&err, AUTHZ_TEXT_POLICY, text, len,
 					psprintf("policy \"%s\"", id),
 					psprintf("Policy set \"%s\".", set));
 	return piece;
 }
+
+const CedarPiece *
+authz_policy_compile(CedarArena *arena, const char *set, const char *id,
+					 const char *text, size_t len, bool *is_template, size_t *size)
+{
+	const CedarAst *ast = authz_policy_parse(arena, set, id, text, len);
+
+	*is_template = cedar_ast_is_template(ast, 0);
+	return policy_compile(arena, ast, set, id, text, len, size);
+}
+
 /* -------------------------------------------------------------- advancing */
 
 /* The table and its primary key. */
@@ -205,6 +224,10 @@ store_relations(AuthzStoreTable table, Oid *relid, Oid *pkey)
 		case AUTHZ_STORE_LINKS:
 			*relid = rels->policy_links;
 			*pkey = rels->policy_links_pkey;
+			return;
+		case AUTHZ_STORE_SCHEMA:
+			*relid = rels->schema;
+			*pkey = rels->schema_pkey;
 			return;
 	}
 	elog(ERROR, "unknown table of the policy store: %d", (int) table);
@@ -525,10 +548,12 @@ store_row_changed(AuthzStoreTable table, HeapTuple tuple, TupleDesc desc)
 {
 	AuthzWrite *write = store_write(table);
 	char	   *set = authz_policy_column(tuple, desc, Anum_store_policy_set);
-	List	   *ids;
+	List	   *ids = NIL;
 	bool		found;
 
-	ids = list_make1(authz_policy_column(tuple, desc, Anum_store_id));
+	/* A schema changes no compiled policy; that all are compiled again is rare. */
+	if (table != AUTHZ_STORE_SCHEMA)
+		ids = list_make1(authz_policy_column(tuple, desc, Anum_store_id));
 	if (table == AUTHZ_STORE_POLICIES)
 		ids = list_concat(ids, authz_policy_link_ids(set, linitial(ids)));
 	if (write != NULL)
@@ -603,9 +628,10 @@ authz_policies_before_row(PG_FUNCTION_ARGS)
 	bool		isnull;
 	bool		set_null;
 	bool		id_null;
-	bool		is_template;
+	const CedarAst *ast;
 	size_t		size;
 	char	   *set;
+	char	   *id;
 	char	   *text;
 
 	authz_store_check_trigger(fcinfo, AUTHZ_STORE_POLICIES, "policies_before_row");
@@ -620,18 +646,46 @@ authz_policies_before_row(PG_FUNCTION_ARGS)
 		return PointerGetDatum(tuple);
 
 	set = authz_policy_column(tuple, desc, Anum_policies_policy_set);
+	id = authz_policy_column(tuple, desc, Anum_policies_policy_id);
 	text = authz_policy_column(tuple, desc, Anum_policies_policy);
 	arena = authz_arena_create(CurrentMemoryContext);
-	authz_policy_compile(arena, set,
-				   authz_policy_column(tuple, desc, Anum_policies_policy_id),
-				   text, strlen(text), &is_template, &size);
+	ast = authz_policy_parse(arena, set, id, text, strlen(text));
+	policy_compile(arena, ast, set, id, text, strlen(text), &size);
 	cedar_arena_destroy(arena);
 
 	authz_store_before_row(trigdata, AUTHZ_STORE_POLICIES, set);
 	return PointerGetDatum(tuple);
 }
 
-/* AFTER ROW: what links have to say; the set has changed. */
+/*
+ * Refuse a policy that does not validate against the schema in force.  When
+ * the command's rows are in place, for it may have changed the schema too.
+ */
+static void
+policy_validate(HeapTuple tuple, TupleDesc desc)
+{
+	char	   *set = authz_policy_column(tuple, desc, Anum_policies_policy_set);
+	const AuthzSchema *schema;
+
+	CommandCounterIncrement();
+	schema = authz_schema_now(set);
+	if (schema != NULL)
+	{
+		CedarArena *arena = authz_arena_create(CurrentMemoryContext);
+		char	   *id = authz_policy_column(tuple, desc, Anum_policies_policy_id);
+		char	   *text = authz_policy_column(tuple, desc, Anum_policies_policy);
+
+		authz_schema_check_policy(schema, arena,
+								  authz_policy_parse(arena, set, id, text, strlen(text)),
+								  set, id, text);
+		cedar_arena_destroy(arena);
+		pfree(id);
+		pfree(text);
+	}
+	pfree(set);
+}
+
+/* AFTER ROW: what links and the schema have to say; the set has changed. */
 Datum
 authz_policies_after_row(PG_FUNCTION_ARGS)
 {
@@ -639,6 +693,8 @@ authz_policies_after_row(PG_FUNCTION_ARGS)
 
 	authz_store_check_trigger(fcinfo, AUTHZ_STORE_POLICIES, "policies_after_row");
 	authz_policy_link_check_policy(trigdata);
+	if (!TRIGGER_FIRED_BY_DELETE(trigdata->tg_event) && authz_store_is_checked())
+		policy_validate(authz_store_new_tuple(trigdata), RelationGetDescr(trigdata->tg_relation));
 	authz_store_after_row(trigdata, AUTHZ_STORE_POLICIES);
 	return PointerGetDatum(NULL);
 }

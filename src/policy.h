@@ -31,6 +31,8 @@ typedef struct AuthzPolicyVersion
 	int64		version;		/* 0: the set has no version row */
 	TransactionId xmin;
 
+	const struct AuthzSchema *schema;	/* in force with it, or NULL */
+	bool		schema_taken;
 	CedarPolicies policies;		/* what cedar_decide asks */
 	CedarLayer	layers[AUTHZ_MAX_LAYERS];
 	struct AuthzPolicyBlock *blocks[AUTHZ_MAX_LAYERS];	/* NULL: shared memory's */

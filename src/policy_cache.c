@@ -60,6 +60,7 @@
 #include "utils/snapmgr.h"
 
 #include "policy.h"
+#include "policy_schema.h"
 #include "relation.h"
 
 #define CACHED_MAX		64		/* policy sets */
@@ -367,6 +368,17 @@ version_build(Relation policies, Snapshot snapshot, const char *set, Oid relid,
 	return version;
 }
 
+/*
+ * The schema that is in force with it.  It is not part of what is shared: each
+ * session has its own, parsed.
+ */
+static void
+version_take_schema(AuthzPolicyVersion *version, Snapshot snapshot)
+{
+	version->schema = authz_schema_get(version->cxt, snapshot, version->set);
+	version->schema_taken = true;
+}
+
 /* The version that is valid now; cached where that is safe. */
 static AuthzPolicyVersion *
 version_get(const char *set)
@@ -385,14 +397,14 @@ version_get(const char *set)
 	versions = table_open(rels.policy_versions, AccessShareLock);
 	snapshot = RegisterSnapshot(GetCatalogSnapshot(rels.policy_versions));
 	row = authz_version_row_read(versions, rels.policy_versions_pkey, snapshot, set);
-	UnregisterSnapshot(snapshot);
 
 	version = version_cached(set);
 	if (!writing && version != NULL &&
 		version_is(version, rels.policy_versions, row))
 	{
-		if (version_hold(version))
+		if (version->schema_taken && version_hold(version))
 		{
+			UnregisterSnapshot(snapshot);
 			table_close(versions, NoLock);
 			return version;
 		}
@@ -401,12 +413,16 @@ version_get(const char *set)
 	if (!writing && row.version != 0 &&
 		(version = version_shared(set, rels.policy_versions, row)) != NULL)
 	{
+		version_take_schema(version, snapshot);
+		UnregisterSnapshot(snapshot);
 		table_close(versions, NoLock);
 		return version;
 	}
+	UnregisterSnapshot(snapshot);
 
 	policies = table_open(rels.policies, AccessShareLock);
 	links = table_open(rels.policy_links, AccessShareLock);
+	LockRelationOid(rels.schema, AccessShareLock);
 	committed = !writing && !CheckRelationLockedByMe(policies, RowExclusiveLock, true) &&
 		!CheckRelationLockedByMe(links, RowExclusiveLock, true);
 	if (committed)
@@ -427,6 +443,8 @@ version_get(const char *set)
 			version_cache(version);
 	}
 	authz_shared_release();
+	if (!version->schema_taken)
+		version_take_schema(version, snapshot);
 	UnregisterSnapshot(snapshot);
 	table_close(links, NoLock);
 	table_close(policies, NoLock);

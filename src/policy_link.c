@@ -37,6 +37,7 @@
 #include "error.h"
 #include "host.h"
 #include "policy_link.h"
+#include "policy_schema.h"
 #include "policy_store.h"
 #include "relation.h"
 
@@ -251,17 +252,15 @@ link_misfit(const CedarAst *ast, const AuthzPolicyLink *link)
 	return NULL;
 }
 
-static const CedarAst *
-template_parse(CedarArena *arena, const char *set, const char *id, const char *text)
+/* Do the link's values validate against the schema in force? */
+static void
+check_schema(CedarArena *arena, const char *set, const AuthzPolicyLink *link, const CedarAst *ast)
 {
-	CedarAst   *ast;
-	CedarError	err;
+	const AuthzSchema *schema = authz_schema_now(set);
 
-	if (cedar_parse_one(arena, text, strlen(text), &ast, &err) != CEDAR_OK)
-		authz_raise(&err, AUTHZ_TEXT_POLICY, text, strlen(text),
-					psprintf("policy \"%s\"", id),
-					psprintf("Policy set \"%s\".", set));
-	return ast;
+	if (schema != NULL)
+		authz_schema_check_link(schema, arena, ast, set, link->id, link->template_id,
+								link->principal, link->resource);
 }
 
 static void
@@ -285,7 +284,7 @@ check_link(CedarArena *arena, Snapshot snapshot, const char *set, const AuthzPol
 						set, link->template_id),
 				 errdetail("Link \"%s\".", link->id)));
 	}
-	ast = template_parse(arena, set, link->template_id, text);
+	ast = authz_policy_parse(arena, set, link->template_id, text, strlen(text));
 	misfit = link_misfit(ast, link);
 	if (misfit != NULL)
 		ereport(ERROR,
@@ -294,6 +293,7 @@ check_link(CedarArena *arena, Snapshot snapshot, const char *set, const AuthzPol
 						link->id, link->template_id, misfit),
 				 errdetail("Policy set \"%s\".", set),
 				 errhint("A link gives a value to each slot of its template, and to no other.")));
+	check_schema(arena, set, link, ast);
 }
 
 /* A template with other text: do its links still fit? */
@@ -307,7 +307,7 @@ check_template(CedarArena *arena, Snapshot snapshot, const char *set, const char
 
 	if (n == 0)
 		return;
-	ast = template_parse(arena, set, id, text);
+	ast = authz_policy_parse(arena, set, id, text, strlen(text));
 	for (uint32 i = 0; i < n; i++)
 	{
 		const char *misfit = link_misfit(ast, &links[i]);
@@ -319,6 +319,7 @@ check_template(CedarArena *arena, Snapshot snapshot, const char *set, const char
 							id, links[i].id, misfit),
 					 errdetail("Policy set \"%s\"; links: %u.", set, n),
 					 errhint("Delete the links first.")));
+		check_schema(arena, set, &links[i], ast);
 	}
 }
 

@@ -21,10 +21,11 @@
 typedef enum AuthzStoreTable
 {
 	AUTHZ_STORE_POLICIES,
-	AUTHZ_STORE_LINKS
+	AUTHZ_STORE_LINKS,
+	AUTHZ_STORE_SCHEMA
 } AuthzStoreTable;
 
-#define AUTHZ_STORE_TABLES (AUTHZ_STORE_LINKS + 1)
+#define AUTHZ_STORE_TABLES (AUTHZ_STORE_SCHEMA + 1)
 #define Anum_store_policy_set	1
 #define Anum_store_id			2	/* of policies and links */
 
@@ -40,6 +41,10 @@ extern AuthzVersionRow authz_version_row_read(Relation versions, Oid pkey,
 
 /* A key column as a string, in the current memory context. */
 extern char *authz_policy_column(HeapTuple tuple, TupleDesc desc, int column);
+
+/* Parse the text of one policy or template; raises when it is none. */
+extern const CedarAst *authz_policy_parse(CedarArena *arena, const char *set, const char *id,
+										  const char *text, size_t len);
 
 /*
  * Compile the text of one policy or template; raises when it is none.  The

@@ -36,6 +36,8 @@ relation_invalidated(Datum arg, Oid relid)
 		relid == relations.policy_links ||
 		relid == relations.policy_links_pkey ||
 		relid == relations.policy_links_template ||
+		relid == relations.schema ||
+		relid == relations.schema_pkey ||
 		relid == relations.policy_versions ||
 		relid == relations.policy_versions_pkey ||
 		relid == relations.policy_changes ||
@@ -95,6 +97,8 @@ authz_relations(void)
 	found.policy_links = relation_find(schema, "policy_links");
 	found.policy_links_pkey = relation_find(schema, "policy_links_pkey");
 	found.policy_links_template = relation_find(schema, "policy_links_template");
+	found.schema = relation_find(schema, "schema");
+	found.schema_pkey = relation_find(schema, "schema_pkey");
 	found.policy_versions = relation_find(schema, "policy_versions");
 	found.policy_versions_pkey = relation_find(schema, "policy_versions_pkey");
 	found.policy_changes = relation_find(schema, "policy_changes");

@@ -17,6 +17,8 @@ typedef struct AuthzRelations
 	Oid			policy_links;
 	Oid			policy_links_pkey;
 	Oid			policy_links_template;
+	Oid			schema;
+	Oid			schema_pkey;
 	Oid			policy_versions;
 	Oid			policy_versions_pkey;
 	Oid			policy_changes;
@@ -46,7 +48,8 @@ typedef struct AuthzRelations
 #define Anum_policy_versions_version	2
 #define Anum_policy_versions_populated	3
 #define Anum_policy_versions_has_links	4
-#define Natts_policy_versions			4
+#define Anum_policy_versions_has_schema	5
+#define Natts_policy_versions			5
 
 #define Anum_policy_links_policy_set	1
 #define Anum_policy_links_link_id		2
@@ -54,6 +57,10 @@ typedef struct AuthzRelations
 #define Anum_policy_links_principal		4
 #define Anum_policy_links_resource		5
 #define Anum_policy_links_enabled		6
+
+#define Anum_schema_policy_set		1
+#define Anum_schema_schema			2
+#define Anum_schema_check_entities	3
 
 
 #define Anum_policy_changes_policy_set	1

@@ -723,6 +723,28 @@ check_actions(Conform *c, CedarEntities *es, const CedarJson *all)
 }
 
 CedarCode
+cedar_conform_actions(CedarArena *arena, const CedarSchema *schema, CedarEntities **actions,
+					  CedarError *err)
+{
+	Conform		c = {arena, schema, err};
+	CedarEntities *es;
+	CedarEntitySource source;
+	const CedarRecord *no_attrs = cedar_record_make(arena, NULL, 0, NULL);
+
+	if (no_attrs == NULL)
+		return cedar_nomem(err);
+	TRY(cedar_entities_create(arena, schema->n_actions, &es, err));
+	for (uint32_t i = 0; i < schema->n_actions; i++)
+		TRY(add_action(&c, es, &schema->actions[i], no_attrs));
+	source = cedar_entities_source(es);
+	for (uint32_t i = 0; i < es->cap; i++)
+		if (es->table[i] != NULL)
+			TRY(cedar_entity_ancestors(&source, es->table[i], err));
+	*actions = es;
+	return CEDAR_OK;
+}
+
+CedarCode
 cedar_conform_entities_from_json(CedarArena *arena, const CedarSchema *schema, const char *text,
 								 size_t len, CedarEntities **entities, CedarError *err)
 {

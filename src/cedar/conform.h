@@ -33,6 +33,13 @@ extern CedarCode cedar_conform_entities_from_json(CedarArena *arena,
 												  CedarError *err);
 
 /*
+ * The schema's actions as entities, their ancestors known: nothing is added to
+ * them when they are asked.
+ */
+extern CedarCode cedar_conform_actions(CedarArena *arena, const CedarSchema *schema,
+									   CedarEntities **actions, CedarError *err);
+
+/*
  * Build one entity as cedar_entity_build does; *fault may also be "uid".  An
  * action must have all its groups as parents.
  */

@@ -117,7 +117,7 @@ INSERT INTO authz.policies (policy_set, policy_id, policy) VALUES ('links betwee
 INSERT INTO authz.policy_versions (policy_set, version, populated, has_links) VALUES ('links between', 7, true, true);
 INSERT INTO authz.policy_links (policy_set, link_id, template_id, principal) VALUES ('links between', 'l', 't', 'User::"alice"');
 SELECT authz.policy_version('links between'), authz.authz_check('User::"alice"', 'Action::"view"', 'Document::"plan"', '{}'::jsonb, NULL, 'links between');
-SELECT * FROM authz.policy_versions WHERE policy_set IN ('links ahead', 'links between') ORDER BY 1;
+SELECT policy_set, version, populated, has_links FROM authz.policy_versions WHERE policy_set IN ('links ahead', 'links between') ORDER BY 1;
 
 DROP FUNCTION ask;
 TRUNCATE authz.policies, authz.policy_links;
