@@ -506,6 +506,12 @@ authz_schema_check_entity(CedarArena *arena, const CedarEntity *entity)
 					set == NULL ? NULL : psprintf("Schema of policy set \"%s\".", set));
 }
 
+static int
+misfit_cmp(const ListCell *a, const ListCell *b)
+{
+	return strcmp(lfirst(a), lfirst(b));
+}
+
 /* Refuse a change of the schemas that stored entities do not fit. */
 static void
 schemas_check_entities(void)
@@ -520,6 +526,8 @@ schemas_check_entities(void)
 	Snapshot	snapshot;
 	SysScanDesc scan;
 	HeapTuple	tuple;
+	List	   *misfits = NIL;
+	ListCell   *lc;
 	int			n = 0;
 
 	CommandCounterIncrement();
@@ -529,7 +537,6 @@ schemas_check_entities(void)
 		MemoryContextDelete(cxt);
 		return;
 	}
-	initStringInfo(&list);
 	arena = authz_arena_create(CurrentMemoryContext);
 	/* Wait for writers of entities; those to come wait for us. */
 	rel = table_open(rels.entities, ShareLock);
@@ -546,26 +553,35 @@ schemas_check_entities(void)
 		entity = authz_entity_from_row(arena, tuple, RelationGetDescr(rel));
 		if (entity_fits(&all, arena, entity, &set, &err))
 			continue;
-		if (n++ == MISFITS_SHOWN)
-			appendStringInfoString(&list, "\nand more");
-		else if (set == NULL)
-			appendStringInfo(&list, "\n%s: %s", authz_uid_display(entity->uid), err.message);
-		else
-			appendStringInfo(&list, "\n%s: %s (policy set \"%s\")",
-							 authz_uid_display(entity->uid), err.message, set);
+		n++;
+		misfits = lappend(misfits, set == NULL ?
+						  psprintf("%s: %s", authz_uid_display(entity->uid), err.message) :
+						  psprintf("%s: %s (policy set \"%s\")",
+								   authz_uid_display(entity->uid), err.message, set));
 	}
 	systable_endscan(scan);
 	UnregisterSnapshot(snapshot);
 	table_close(rel, NoLock);
 	cedar_arena_destroy(arena);
 	MemoryContextDelete(cxt);
-	if (n > 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_CHECK_VIOLATION),
-				 errmsg("stored entities do not fit the schemas in force"),
-				 errdetail_internal("%s", list.data + 1),
-				 errhint("Change or delete them first, or set check_entities to false.")));
-	pfree(list.data);
+	if (n == 0)
+		return;
+
+	/* In an order that does not depend on where the rows lie. */
+	list_sort(misfits, misfit_cmp);
+	initStringInfo(&list);
+	foreach(lc, misfits)
+	{
+		if (foreach_current_index(lc) == MISFITS_SHOWN)
+			appendStringInfoString(&list, "\nand more");
+		else
+			appendStringInfo(&list, "\n%s", (char *) lfirst(lc));
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_CHECK_VIOLATION),
+			 errmsg("stored entities do not fit the schemas in force"),
+			 errdetail_internal("%s", list.data + 1),
+			 errhint("Change or delete them first, or set check_entities to false.")));
 }
 
 /* ---------------------------------------------------------------- requests */
