@@ -1,11 +1,12 @@
 /*-------------------------------------------------------------------------
  *
  * image.c
- *	  Fuzz target: the bytes of a compiled policy, or of a scope index.  What
- *	  passes the check can be used: no crash, no endless run.
+ *	  Fuzz target: the bytes of a compiled policy, of a scope index, or of an
+ *	  image of many policies.  What passes the check can be used: no crash, no
+ *	  endless run.
  *
- * The first byte is 'P' for a policy, and 'I' for an index of the policies in
- * fuzz_policies.  The mutator of this target changes whole words and puts
+ * The first byte is 'P' for a policy, 'I' for an index of the policies in
+ * fuzz_policies, and 'M' for an image.  The mutator of this target changes whole words and puts
  * hashes and the checksum right afterwards: blind changes end at them.
  *
  *-------------------------------------------------------------------------
@@ -81,6 +82,47 @@ try_index(CedarArena *arena, const char *block, size_t size,
 		FUZZ_REQUIRE(d.errors[i].policy < n, "error %u", i);
 }
 
+static void
+try_image(CedarArena *arena, const char *block, size_t size,
+		  CedarEntities *entities, const CedarRequest *request)
+{
+	CedarEntitySource source = cedar_entities_source(entities);
+	CedarLayer	layer = {.image = (const CedarImage *) block};
+	CedarPolicies policies = {.n_layers = 1, .layers = &layer};
+	CedarDecision d;
+	CedarError	err;
+	CedarCode	code;
+	uint32_t	n;
+
+	memset(&err, 0, sizeof(err));
+	code = cedar_image_verify(arena, block, size, &err);
+	if (code != CEDAR_OK)
+	{
+		fuzz_check_error(code, &err, size);
+		return;
+	}
+	n = cedar_image_count(layer.image);
+	FUZZ_REQUIRE(cedar_policies_count(&policies) == n, "%u policies", n);
+	for (uint32_t i = 0; i < n; i++)
+	{
+		CedarPolicy p;
+		uint32_t	found;
+
+		cedar_image_policy(layer.image, i, &p);
+		FUZZ_REQUIRE(cedar_image_find(layer.image, p.id, p.id_len, &found) && found == i, "policy %u", i);
+	}
+	code = cedar_decide(arena, &policies, &source, request, true, &d, &err);
+	if (code != CEDAR_OK)
+	{
+		fuzz_check_error(code, &err, SIZE_MAX);
+		return;
+	}
+	for (uint32_t i = 0; i < d.n_reasons; i++)
+		FUZZ_REQUIRE(d.reasons[i] < n && (i == 0 || d.reasons[i] >= d.reasons[i - 1]), "reason %u", i);
+	for (uint32_t i = 0; i < d.n_errors; i++)
+		FUZZ_REQUIRE(d.errors[i].policy < n, "error %u", i);
+}
+
 void
 fuzz_one(CedarArena *arena, const uint8_t *data, size_t size)
 {
@@ -96,6 +138,8 @@ fuzz_one(CedarArena *arena, const uint8_t *data, size_t size)
 	block = fuzz_copy(data + 1, size - 1);
 	if (data[0] == 'I')
 		try_index(arena, block, size - 1, entities, &request);
+	else if (data[0] == 'M')
+		try_image(arena, block, size - 1, entities, &request);
 	else
 		try_piece(arena, block, size - 1, entities, &request);
 }
@@ -266,12 +310,22 @@ repair(char *block, size_t size)
 	}
 }
 
-/* Put the checksum of either kind of block right. */
+#define IMAGE_IDS_AT 36			/* in an image: up to where its checksum goes, in units of 8 */
+
+/* Put the checksum of any kind of block right. */
 static void
-seal(char *block, size_t size)
+seal(char kind, char *block, size_t size)
 {
 	uint64_t	sum;
 
+	if (kind == 'M' && size >= IMAGE_IDS_AT + 4)
+	{
+		uint32_t	ids;
+
+		memcpy(&ids, block + IMAGE_IDS_AT, sizeof(ids));
+		if (ids > 2 && ids <= size / 8)
+			size = (size_t) ids * 8;
+	}
 	if (size < CEDAR_CHECKSUM_AT + sizeof(sum))
 		return;
 	sum = cedar_block_checksum(block, size);
@@ -353,7 +407,7 @@ LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned se
 	if (data[0] == 'P' && next_random(&state) % 8 != 0)
 		repair(block, size - 1);
 	if (next_random(&state) % 32 != 0)
-		seal(block, size - 1);
+		seal((char) data[0], block, size - 1);
 	memcpy(data + 1, block, size - 1);
 	free(block);
 	return size;

@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * image_seeds.c
- *	  Writes the compiled form of policies as inputs of the image target.
+ *	  Writes the compiled form of policies as inputs of the image target: each
+ *	  by itself, all of one file as an image, and some with links.
  *
  *	  image_seeds FOLDER FILE...		each FILE holds the text of policies
  *
@@ -44,6 +45,35 @@ write_seed(const char *folder, int number, char kind, const void *block, size_t 
 
 static int	number;
 
+/* All of them; a template is linked. */
+static void
+write_image(CedarArena *arena, const char *folder, CedarPolicy *policies, uint32_t n)
+{
+	CedarImagePlan *plan;
+	const CedarUid *uid;
+	CedarError	err;
+	size_t		size;
+	void	   *block;
+
+	if (cedar_uid_parse(arena, "U::\"a\"", 6, &uid, &err) != CEDAR_OK)
+		exit(1);
+	for (uint32_t i = 0; i < n; i++)
+	{
+		char	   *id = cedar_arena_alloc(arena, 16);
+
+		snprintf(id, 16, "p%06u", i);
+		policies[i].id = id;
+		policies[i].id_len = 7;
+		if (cedar_piece_is_template(policies[i].piece))
+			policies[i].principal = policies[i].resource = uid;
+	}
+	if (cedar_image_plan(arena, policies, n, &plan, &size, &err) != CEDAR_OK || size > 12000)
+		return;
+	block = cedar_arena_alloc(arena, size);
+	cedar_image_write(plan, block);
+	write_seed(folder, number++, 'M', block, size);
+}
+
 static void
 compile_text(const char *folder, const char *text, size_t len, bool index)
 {
@@ -57,16 +87,26 @@ compile_text(const char *folder, const char *text, size_t len, bool index)
 	if (cedar_parse(arena, text, len, &ast, &err) == CEDAR_OK)
 	{
 		uint32_t	n = cedar_ast_count(ast);
-		CedarPolicy *policies = cedar_arena_alloc(arena, (n + 1) * sizeof(CedarPolicy));
+		CedarPolicy *policies = calloc(n + 1, sizeof(CedarPolicy));
 		const CedarIndex *block;
 		size_t		size;
 
 		for (uint32_t i = 0; i < n; i++)
-			if (cedar_compile(arena, ast, i, &policies[i].piece, &size, &err) == CEDAR_OK &&
-				size < 4096)
+		{
+			if (cedar_compile(arena, ast, i, &policies[i].piece, &size, &err) != CEDAR_OK)
+			{
+				free(policies);
+				cedar_arena_destroy(arena);
+				return;
+			}
+			if (size < 4096)
 				write_seed(folder, number++, 'P', policies[i].piece, size);
+		}
 		if (index && cedar_index_build(arena, policies, n, &block, &size, &err) == CEDAR_OK)
 			write_seed(folder, number++, 'I', block, size);
+		if (n > 1)
+			write_image(arena, folder, policies, n);
+		free(policies);
 	}
 	cedar_arena_destroy(arena);
 }
