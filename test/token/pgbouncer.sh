@@ -1,15 +1,17 @@
-# pgbouncer in transaction mode beside the cluster, in its socket folder.  Expects PGBOUNCER, CLUSTER and a running cluster.
+# pgbouncer in transaction mode beside the cluster, in its socket folder and, where
+# PGBOUNCER_LISTEN is set, at that address.  Expects PGBOUNCER, CLUSTER and a
+# running cluster.
 
 # pgbouncer_start DATABASE CONNECTIONS [PORT]     (6432)
 pgbouncer_start() {
 	local pid port=${3:-6432}
 	as_server tee "$CLUSTER/pgbouncer.$port" >/dev/null <<-INI
 		[databases]
-		$1 = host=$CLUSTER port=5432 dbname=$1
+		$1 = host=$CLUSTER port=$PGPORT dbname=$1
 		[pgbouncer]
 		listen_port = $port
 		unix_socket_dir = $CLUSTER
-		listen_addr =
+		listen_addr = ${PGBOUNCER_LISTEN:-}
 		auth_type = trust
 		auth_file = $CLUSTER/pgbouncer.users
 		pool_mode = transaction
