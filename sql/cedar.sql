@@ -1,21 +1,22 @@
 /* cedar: the stateless functions of the language. */
 
 CREATE FUNCTION authz.cedar_authorize(policies text, entities json, request json,
-									  schema text DEFAULT NULL)
+									  schema text DEFAULT NULL, links json DEFAULT NULL)
 RETURNS json
 LANGUAGE c IMMUTABLE PARALLEL SAFE CALLED ON NULL INPUT
 AS 'MODULE_PATHNAME', 'authz_cedar_authorize';
-COMMENT ON FUNCTION authz.cedar_authorize(text, json, json, text) IS
-	'Decide a request by these policies and entities alone: {"decision", "diagnostics": {"reason", "errors"}}; policies are named policy0, policy1, ...; with a schema, what does not fit it is refused';
+COMMENT ON FUNCTION authz.cedar_authorize(text, json, json, text, json) IS
+	'Decide a request by these policies and entities alone: {"decision", "diagnostics": {"reason", "errors"}}; policies are named policy0, policy1, ...; with a schema, what does not fit it is refused; links: [{"templateId", "newId", "values": {"?principal", "?resource"}}] of the templates among the policies';
 
 CREATE FUNCTION authz.cedar_validate(policies text, schema text, level integer DEFAULT NULL,
+	links json DEFAULT NULL,
 	OUT policy_id text, OUT severity text, OUT code text, OUT message text, OUT help text,
 	OUT start_byte integer, OUT end_byte integer, OUT line integer, OUT col integer)
 RETURNS SETOF record
 LANGUAGE c IMMUTABLE PARALLEL SAFE CALLED ON NULL INPUT ROWS 10
 AS 'MODULE_PATHNAME', 'authz_cedar_validate';
-COMMENT ON FUNCTION authz.cedar_validate(text, text, integer) IS
-	'Check policies against a schema (Cedar syntax or JSON), one row a finding, none when all is well; with a level, also that no policy dereferences entities deeper';
+COMMENT ON FUNCTION authz.cedar_validate(text, text, integer, json) IS
+	'Check policies against a schema (Cedar syntax or JSON), one row a finding, none when all is well; with a level, also that no policy dereferences entities deeper; links of templates are checked, too';
 
 CREATE FUNCTION authz.cedar_schema_to_json(schema text)
 RETURNS json

@@ -18,6 +18,7 @@
 #include "utils/memutils.h"
 
 #include "cedar/conform.h"
+#include "cedar/link.h"
 #include "cedar/validate.h"
 #include "error.h"
 #include "host.h"
@@ -39,43 +40,88 @@ cedar_argument(FunctionCallInfo fcinfo, int n, const char *name)
 	return PG_GETARG_TEXT_PP(n);
 }
 
-/* Parse and compile policies; they are named policy0, policy1, … */
-static CedarPolicy *
-cedar_policies(CedarArena *arena, const char *source, size_t len, uint32 *n)
+/* Parse policies. */
+static CedarAst *
+cedar_policy_text(CedarArena *arena, text *source)
 {
 	CedarAst   *ast;
+	CedarError	err;
+
+	if (cedar_parse(arena, VARDATA_ANY(source), VARSIZE_ANY_EXHDR(source), &ast, &err) != CEDAR_OK)
+		authz_raise(&err, AUTHZ_TEXT_POLICY, VARDATA_ANY(source), VARSIZE_ANY_EXHDR(source),
+					"policies", NULL);
+	return ast;
+}
+
+/* Read links of the templates among them; source may be NULL. */
+static CedarLink *
+cedar_links(CedarArena *arena, const CedarAst *ast, text *source, uint32 *n)
+{
+	CedarLink  *links;
+	CedarError	err;
+
+	*n = 0;
+	if (source == NULL)
+		return NULL;
+	if (cedar_links_from_json(arena, ast, VARDATA_ANY(source), VARSIZE_ANY_EXHDR(source),
+							  &links, n, &err) != CEDAR_OK)
+		authz_raise(&err, AUTHZ_TEXT_JSON, VARDATA_ANY(source), VARSIZE_ANY_EXHDR(source),
+					"links", NULL);
+	return links;
+}
+
+/*
+ * Compile policies, named policy0, policy1, …, and after them the links.
+ * Without links a template is an error.
+ */
+static CedarPolicy *
+cedar_policies(CedarArena *arena, text *source, text *links_source, uint32 *n)
+{
+	CedarAst   *ast = cedar_policy_text(arena, source);
+	uint32		n_policies = cedar_ast_count(ast);
+	uint32		n_links;
+	CedarLink  *links = cedar_links(arena, ast, links_source, &n_links);
 	CedarPolicy *policies;
 	CedarError	err;
 
-	if (cedar_parse(arena, source, len, &ast, &err) != CEDAR_OK)
-		authz_raise(&err, AUTHZ_TEXT_POLICY, source, len, "policies", NULL);
-
-	*n = cedar_ast_count(ast);
 	policies = MemoryContextAllocExtended(CurrentMemoryContext,
-										  (Size) Max(*n, 1) * sizeof(CedarPolicy),
+										  ((Size) n_policies + n_links + 1) * sizeof(CedarPolicy),
 										  MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
-	for (uint32 i = 0; i < *n; i++)
+	for (uint32 i = 0; i < n_policies; i++)
 	{
 		size_t		size;
 		char	   *id;
 
-		if (cedar_ast_is_template(ast, i))
+		if (links_source == NULL && cedar_ast_is_template(ast, i))
 		{
 			err = (CedarError) {
 				.code = CEDAR_ERR_SYNTAX,
 				.has_position = true,
 				.message = "a template has to be linked before it can be evaluated",
-				.hint = "Write the entity instead of ?principal or ?resource."
+				.hint = "Write the entity instead of ?principal or ?resource, or pass links."
 			};
 			cedar_ast_range(ast, i, &err.offset, &err.length);
-			authz_raise(&err, AUTHZ_TEXT_POLICY, source, len, "policies", NULL);
+			authz_raise(&err, AUTHZ_TEXT_POLICY, VARDATA_ANY(source), VARSIZE_ANY_EXHDR(source),
+						"policies", NULL);
 		}
 		if (cedar_compile(arena, ast, i, &policies[i].piece, &size, &err) != CEDAR_OK)
-			authz_raise(&err, AUTHZ_TEXT_POLICY, source, len, "policies", NULL);
+			authz_raise(&err, AUTHZ_TEXT_POLICY, VARDATA_ANY(source), VARSIZE_ANY_EXHDR(source),
+						"policies", NULL);
 		id = psprintf("policy%u", i);
 		policies[i].id = id;
 		policies[i].id_len = strlen(id);
 	}
+	for (uint32 i = 0; i < n_links; i++)
+	{
+		CedarPolicy *policy = &policies[n_policies + i];
+
+		policy->piece = policies[links[i].policy].piece;
+		policy->id = links[i].id->bytes;
+		policy->id_len = links[i].id->len;
+		policy->principal = links[i].principal;
+		policy->resource = links[i].resource;
+	}
+	*n = n_policies + n_links;
 	return policies;
 }
 
@@ -91,7 +137,7 @@ cedar_schema(CedarArena *arena, const char *source, size_t len)
 	return schema;
 }
 
-/* cedar_authorize(policies text, entities json, request json, schema text) → json */
+/* cedar_authorize(policies text, entities json, request json, schema text, links json) → json */
 Datum
 authz_cedar_authorize(PG_FUNCTION_ARGS)
 {
@@ -120,8 +166,7 @@ authz_cedar_authorize(PG_FUNCTION_ARGS)
 		schema = cedar_schema(arena, VARDATA_ANY(schema_source),
 							  VARSIZE_ANY_EXHDR(schema_source));
 	}
-	policies = cedar_policies(arena, VARDATA_ANY(source),
-							  VARSIZE_ANY_EXHDR(source), &n);
+	policies = cedar_policies(arena, source, PG_ARGISNULL(4) ? NULL : PG_GETARG_TEXT_PP(4), &n);
 	code = schema == NULL ?
 		cedar_entities_from_json(arena, VARDATA_ANY(entities_text),
 								 VARSIZE_ANY_EXHDR(entities_text),
@@ -180,7 +225,36 @@ text_position(TextPosition *at, const char *source, size_t offset)
 	}
 }
 
-/* cedar_validate(policies text, schema text, level integer) → one row a finding */
+/* One row for each finding of a policy or link. */
+static void
+cedar_put_findings(ReturnSetInfo *rsinfo, const char *source, TextPosition *at,
+				   const CedarLink *link, const CedarFinding *findings, uint32 n)
+{
+	for (uint32 i = 0; i < n; i++)
+	{
+		const CedarFinding *finding = &findings[i];
+		Datum		values[9];
+		bool		nulls[9] = {false};
+
+		CHECK_FOR_INTERRUPTS();
+		text_position(at, source, finding->offset);
+		values[0] = link == NULL ?
+			CStringGetTextDatum(psprintf("policy%u", finding->policy)) :
+			PointerGetDatum(cstring_to_text_with_len(link->id->bytes, link->id->len));
+		values[1] = CStringGetTextDatum(finding->warning ? "warning" : "error");
+		values[2] = CStringGetTextDatum(cedar_finding_name(finding->code));
+		values[3] = CStringGetTextDatum(finding->message);
+		nulls[4] = finding->hint[0] == '\0';
+		values[4] = nulls[4] ? (Datum) 0 : CStringGetTextDatum(finding->hint);
+		values[5] = Int32GetDatum((int32) finding->offset);
+		values[6] = Int32GetDatum((int32) (finding->offset + finding->length));
+		values[7] = Int32GetDatum(at->line);
+		values[8] = Int32GetDatum(at->column);
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+	}
+}
+
+/* cedar_validate(policies text, schema text, level integer, links json) → one row a finding */
 Datum
 authz_cedar_validate(PG_FUNCTION_ARGS)
 {
@@ -194,6 +268,8 @@ authz_cedar_validate(PG_FUNCTION_ARGS)
 	CedarArena *arena;
 	const CedarSchema *schema;
 	CedarAst   *ast;
+	CedarLink  *links;
+	uint32		n_links;
 	const CedarFinding *findings;
 	uint32		n;
 	CedarError	err;
@@ -209,30 +285,21 @@ authz_cedar_validate(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	arena = authz_arena_create(CurrentMemoryContext);
 	schema = cedar_schema(arena, VARDATA_ANY(schema_source), VARSIZE_ANY_EXHDR(schema_source));
-	if (cedar_parse(arena, policies, len, &ast, &err) != CEDAR_OK)
-		authz_raise(&err, AUTHZ_TEXT_POLICY, policies, len, "policies", NULL);
+	ast = cedar_policy_text(arena, source);
+	links = cedar_links(arena, ast, PG_ARGISNULL(3) ? NULL : PG_GETARG_TEXT_PP(3),
+						&n_links);
 	if (cedar_validate(arena, schema, ast, 0, cedar_ast_count(ast), level,
 					   &findings, &n, &err) != CEDAR_OK)
 		authz_raise(&err, AUTHZ_TEXT_POLICY, policies, len, "policies", NULL);
-	for (uint32 i = 0; i < n; i++)
+	cedar_put_findings(rsinfo, policies, &at, NULL, findings, n);
+	for (uint32 i = 0; i < n_links; i++)
 	{
-		const CedarFinding *finding = &findings[i];
-		Datum		values[9];
-		bool		nulls[9] = {false};
+		const CedarLink *link = &links[i];
 
-		CHECK_FOR_INTERRUPTS();
-		text_position(&at, policies, finding->offset);
-		values[0] = CStringGetTextDatum(psprintf("policy%u", finding->policy));
-		values[1] = CStringGetTextDatum(finding->warning ? "warning" : "error");
-		values[2] = CStringGetTextDatum(cedar_finding_name(finding->code));
-		values[3] = CStringGetTextDatum(finding->message);
-		nulls[4] = finding->hint[0] == '\0';
-		values[4] = nulls[4] ? (Datum) 0 : CStringGetTextDatum(finding->hint);
-		values[5] = Int32GetDatum((int32) finding->offset);
-		values[6] = Int32GetDatum((int32) (finding->offset + finding->length));
-		values[7] = Int32GetDatum(at.line);
-		values[8] = Int32GetDatum(at.column);
-		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+		if (cedar_validate_link(arena, schema, ast, link->policy, link->principal, link->resource,
+								&findings, &n, &err) != CEDAR_OK)
+			authz_raise(&err, AUTHZ_TEXT_POLICY, policies, len, "policies", NULL);
+		cedar_put_findings(rsinfo, policies, &at, link, findings, n);
 	}
 	cedar_arena_destroy(arena);
 	return (Datum) 0;

@@ -117,3 +117,40 @@ SELECT authz.cedar_authorize('permit (principal, action, resource);', '[]', '{"p
 RESET ROLE;
 DROP ROLE regress_authz_nobody;
 DROP FUNCTION truth, decide;
+
+-- Links of templates: one id space, reported by link id.
+CREATE FUNCTION linked(links json) RETURNS json
+LANGUAGE sql AS $$
+	SELECT authz.cedar_authorize(
+		'permit(principal == ?principal, action, resource);
+		 permit(principal, action, resource in ?resource);
+		 forbid(principal, action, resource) when { context.no };',
+		'[{"uid": {"type": "Doc", "id": "d"}, "attrs": {}, "parents": [{"type": "Folder", "id": "f"}]}]',
+		'{"principal": {"type": "User", "id": "a"}, "action": {"type": "Action", "id": "v"}, "resource": {"type": "Doc", "id": "d"}, "context": {"no": false}}',
+		links => links)
+$$;
+SELECT linked(NULL);
+SELECT linked('[]');
+SELECT linked('[{"templateId": "policy0", "newId": "alice", "values": {"?principal": {"type": "User", "id": "a"}}},
+	{"templateId": "policy0", "newId": "bob", "values": {"?principal": {"__entity": {"type": "User", "id": "b"}}}},
+	{"templateId": "policy1", "newId": "", "values": {"?resource": {"type": "Folder", "id": "f"}}}]');
+SELECT linked('[{"templateId": "policy0", "newId": "x", "values": {}}]');
+SELECT linked('[{"templateId": "policy0", "newId": "x", "values": {"?principal": {"type": "User", "id": "a"}, "?resource": {"type": "User", "id": "a"}}}]');
+SELECT linked('[{"templateId": "policy0", "newId": "x", "values": {"?principal": {"type": "User", "id": "a"}, "?action": 1}}]');
+SELECT linked('[{"templateId": "policy2", "newId": "x", "values": {}}]');
+SELECT linked('[{"templateId": "policy01", "newId": "x", "values": {"?principal": {"type": "User", "id": "a"}}}]');
+SELECT linked('[{"templateId": "policy0", "newId": "policy2", "values": {"?principal": {"type": "User", "id": "a"}}}]');
+SELECT linked('[{"templateId": "policy0", "newId": "x", "values": {"?principal": {"type": "User", "id": "a"}}},
+	{"templateId": "policy0", "newId": "x", "values": {"?principal": {"type": "User", "id": "b"}}}]');
+SELECT linked('[{"templateId": "policy0", "newId": "x", "values": {"?principal": "User::\"a\""}}]');
+SELECT linked('[{"templateId": "policy0", "newId": "x", "values": {"?principal": {"type": "User", "id": "a"}}, "more": 1}]');
+SELECT linked('{}');
+DROP FUNCTION linked(json);
+
+-- A link's types are checked with the values of its slots.
+SELECT policy_id, severity, code, start_byte, end_byte FROM authz.cedar_validate(
+	'permit(principal == ?principal, action, resource);',
+	'entity User, Doc; action view appliesTo { principal: User, resource: Doc };',
+	links => '[{"templateId": "policy0", "newId": "good", "values": {"?principal": {"type": "User", "id": "a"}}},
+		{"templateId": "policy0", "newId": "document", "values": {"?principal": {"type": "Doc", "id": "a"}}},
+		{"templateId": "policy0", "newId": "nobody", "values": {"?principal": {"type": "Nobody", "id": "a"}}}]');

@@ -137,7 +137,8 @@ exports.theirs = (oracle, test, levels) => {
 	} else {
 		out.json = json.json;
 		out.findings = findingsOf(answer);
-		if (levels.length > 0) {
+		// levels take the reference a time exponential in the nesting of ifs
+		if (levels.length > 0 && test.policies.every((text) => (text.match(/\bif\b/g) || []).length < 20)) {
 			const places = kinds.flatMap((kind, i) => (kind === null ? [] : [i]));
 			const texts = places.map((i) => `${test.policies[i]}\n`).join('');
 			const answers = oracle.ask('validateWithLevels',

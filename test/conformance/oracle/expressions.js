@@ -35,7 +35,15 @@ exports.IDS = IDS;
 exports.LITERALS = LITERALS;
 exports.BROKEN = BROKEN;
 
-const copy = (e) => structuredClone(e);
+function copy(e) {
+	return {
+		...e,
+		...(e.x ? { x: e.x.map(copy) } : {}),
+		...(e.p ? { p: [...e.p] } : {}),
+		...(e.k ? { k: [...e.k] } : {}),
+	};
+}
+
 const node = (o, ...x) => ({ o, x });
 const bool = (v) => ({ o: 'bool', v });
 const variable = (n) => ({ o: 'var', n });
@@ -239,7 +247,7 @@ class Maker {
 			return a === null ? null : { o: '.', x: [{ o: 'record', k: ['a', 'b'], x: [a, this.anything(0, caps, needs)] }], n: 'a' };
 		}
 		const b = this.make(type, depth - 1, caps, needs);
-		return node('if', this.bool(depth - 1, caps), a, b);
+		return node('if', this.bool(depth - 1, caps), a, b || copy(a));
 	}
 
 	fresh(type, depth, caps, needs) {

@@ -131,7 +131,7 @@ class Author {
 			}
 		}
 		if (deep && policy.conds.length > 0) {
-			policy.conds[0].e = this.nest(policy.conds[0].e, r.pick([10, 20, 40, 60, 90]));
+			policy.conds[0].e = this.nest(policy.conds[0].e, r.pick([20, 40, 90, 90, 200, 400]));
 		}
 		if (r.chance(2)) {
 			return { raw: damage(r, policyText(policy)) };

@@ -31,7 +31,7 @@ type Failure = Box<dyn Error>;
 const STACK: usize = 256 * 1024 * 1024;
 
 /// Some questions take it a time exponential in their length.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(4);
 
 /// How many questions were begun and ended: odd while one is being answered.
 static STEPS: AtomicU64 = AtomicU64::new(0);
