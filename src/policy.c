@@ -53,13 +53,16 @@
 #include "compat.h"
 
 #include "access/genam.h"
+#include "access/heapam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
+#include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/indexing.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "fmgr.h"
+#include "storage/bufmgr.h"
 #include "storage/lmgr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -143,19 +146,69 @@ version_row_is_ahead(Relation versions, HeapTuple tuple, AuthzStoreTable table)
 }
 
 AuthzVersionRow
-authz_version_row_read(Relation versions, Oid pkey, Snapshot snapshot, const char *set)
+authz_version_row_read(Relation versions, Oid pkey, Snapshot snapshot, const char *set,
+					   AuthzVersionPlace *place)
 {
-	AuthzVersionRow	row = {0, InvalidTransactionId};
+	AuthzVersionRow row = {0, InvalidTransactionId};
 	SysScanDesc scan = version_row_scan(versions, pkey, snapshot, set);
 	HeapTuple	tuple = systable_getnext(scan);
 
+	if (place != NULL)
+		place->buffer = InvalidBuffer;
 	if (HeapTupleIsValid(tuple))
 	{
 		row.version = version_row_number(versions, tuple);
 		row.xmin = HeapTupleHeaderGetRawXmin(tuple->t_data);
+		if (place != NULL && versions->rd_tableam == GetHeapamTableAmRoutine())
+		{
+			place->tid = tuple->t_self;
+			place->buffer = ReadBuffer(versions, ItemPointerGetBlockNumber(&place->tid));
+			ReleaseBuffer(place->buffer);
+		}
 	}
 	systable_endscan(scan);
 	return row;
+}
+
+bool
+authz_version_row_confirm(Relation versions, Snapshot snapshot, const char *set,
+						  const AuthzVersionPlace *place, AuthzVersionRow *row)
+{
+	OffsetNumber offset = ItemPointerGetOffsetNumber(&place->tid);
+	HeapTupleData tuple;
+	Page		page;
+	ItemId		item;
+	bool		found = false;
+
+	/* Does the buffer still have that page of that file?  It may be gone. */
+	if (!BufferIsValid(place->buffer) ||
+		!ReadRecentBuffer(authz_rel_locator(versions), MAIN_FORKNUM,
+						  ItemPointerGetBlockNumber(&place->tid), place->buffer))
+		return false;
+	LockBuffer(place->buffer, BUFFER_LOCK_SHARE);
+	page = BufferGetPage(place->buffer);
+	item = offset <= PageGetMaxOffsetNumber(page) ? PageGetItemId(page, offset) : NULL;
+	if (item != NULL && ItemIdIsNormal(item))
+	{
+		tuple.t_data = (HeapTupleHeader) PageGetItem(page, item);
+		tuple.t_len = ItemIdGetLength(item);
+		tuple.t_tableOid = RelationGetRelid(versions);
+		tuple.t_self = place->tid;
+		if (HeapTupleSatisfiesVisibility(&tuple, snapshot, place->buffer))
+		{
+			bool		isnull;
+			Datum		name = heap_getattr(&tuple, Anum_policy_versions_policy_set,
+											RelationGetDescr(versions), &isnull);
+
+			/* One that is stored elsewhere is not worth it. */
+			found = !VARATT_IS_EXTERNAL(DatumGetPointer(name)) &&
+				strcmp(TextDatumGetCString(name), set) == 0;
+			row->version = version_row_number(versions, &tuple);
+			row->xmin = HeapTupleHeaderGetRawXmin(tuple.t_data);
+		}
+	}
+	UnlockReleaseBuffer(place->buffer);
+	return found;
 }
 
 char *
@@ -792,8 +845,8 @@ authz_policy_version_now(const char *set)
 	AuthzRelations rels = *authz_relations();
 	Relation	versions = table_open(rels.policy_versions, AccessShareLock);
 	Snapshot	snapshot = RegisterSnapshot(GetCatalogSnapshot(rels.policy_versions));
-	AuthzVersionRow	row = authz_version_row_read(versions, rels.policy_versions_pkey,
-									   snapshot, set);
+	AuthzVersionRow row = authz_version_row_read(versions, rels.policy_versions_pkey,
+												 snapshot, set, NULL);
 
 	UnregisterSnapshot(snapshot);
 	table_close(versions, NoLock);

@@ -30,6 +30,7 @@ typedef struct AuthzPolicyVersion
 	Oid			relid;			/* policy_versions */
 	int64		version;		/* 0: the set has no version row */
 	TransactionId xmin;
+	AuthzVersionPlace place;	/* where its version row was */
 
 	const struct AuthzSchema *schema;	/* in force with it, or NULL */
 	bool		schema_taken;

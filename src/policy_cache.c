@@ -395,10 +395,13 @@ version_get(const char *set)
 
 	/* The lock first: it processes invalidations, and the snapshot is newer. */
 	versions = table_open(rels.policy_versions, AccessShareLock);
-	snapshot = RegisterSnapshot(GetCatalogSnapshot(rels.policy_versions));
-	row = authz_version_row_read(versions, rels.policy_versions_pkey, snapshot, set);
-
 	version = version_cached(set);
+	snapshot = RegisterSnapshot(GetCatalogSnapshot(rels.policy_versions));
+	if (version == NULL ||
+		!authz_version_row_confirm(versions, snapshot, set, &version->place, &row))
+		row = authz_version_row_read(versions, rels.policy_versions_pkey, snapshot, set,
+									 version == NULL ? NULL : &version->place);
+
 	if (!writing && version != NULL &&
 		version_is(version, rels.policy_versions, row))
 	{
@@ -428,7 +431,7 @@ version_get(const char *set)
 	if (committed)
 		authz_shared_claim(set);
 	snapshot = RegisterSnapshot(GetCatalogSnapshot(rels.policies));
-	row = authz_version_row_read(versions, rels.policy_versions_pkey, snapshot, set);
+	row = authz_version_row_read(versions, rels.policy_versions_pkey, snapshot, set, NULL);
 	committed = committed && row.version != 0 && !TransactionIdIsCurrentTransactionId(row.xmin);
 	version = NULL;
 	if (committed)				/* Another may have been at it until now. */

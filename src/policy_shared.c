@@ -95,6 +95,7 @@ typedef struct SharedControl
 	LWLock	   *lock;
 	int			tranche;		/* of the DSA */
 	pg_atomic_uint64 clock;
+	int			top;			/* slots from here on were never taken */
 	ConditionVariable claims_changed;
 	Claim		claims[CLAIMS_MAX];
 	Slot		slots[SLOTS_MAX];
@@ -278,7 +279,7 @@ authz_shared_find(const char *set, Oid relid, const AuthzVersionRow *row,
 	if (!authz_shared_enabled())
 		return false;
 	LWLockAcquire(control->lock, LW_SHARED);
-	for (int i = 0; i < SLOTS_MAX; i++)
+	for (int i = 0; i < control->top; i++)
 	{
 		Slot	   *slot = &control->slots[i];
 
@@ -362,7 +363,7 @@ free_oldest(void)
 {
 	Slot	   *oldest = NULL;
 
-	for (int i = 0; i < SLOTS_MAX; i++)
+	for (int i = 0; i < control->top; i++)
 	{
 		Slot	   *slot = &control->slots[i];
 
@@ -448,8 +449,10 @@ slot_take(void)
 	{
 		for (int i = 0; i < SLOTS_MAX; i++)
 		{
-			if (!control->slots[i].taken)
-				return &control->slots[i];
+			if (control->slots[i].taken)
+				continue;
+			control->top = Max(control->top, i + 1);
+			return &control->slots[i];
 		}
 		if (!free_oldest())
 			return NULL;
@@ -464,7 +467,7 @@ slot_take(void)
 static void
 slots_supersede(Slot *made, const char *set, Snapshot snapshot)
 {
-	for (int i = 0; i < SLOTS_MAX; i++)
+	for (int i = 0; i < control->top; i++)
 	{
 		Slot	   *slot = &control->slots[i];
 
@@ -614,7 +617,7 @@ authz_shared_lines(void)
 	if (!authz_shared_enabled())
 		return NIL;
 	LWLockAcquire(control->lock, LW_SHARED);
-	for (int i = 0; i < SLOTS_MAX; i++)
+	for (int i = 0; i < control->top; i++)
 	{
 		const Slot *slot = &control->slots[i];
 		const SharedVersion *version;

@@ -12,6 +12,8 @@
 #include "access/htup.h"
 #include "access/tupdesc.h"
 #include "commands/trigger.h"
+#include "storage/buf.h"
+#include "storage/itemptr.h"
 #include "utils/rel.h"
 #include "utils/snapshot.h"
 
@@ -36,8 +38,26 @@ typedef struct AuthzVersionRow
 	TransactionId xmin;			/* the raw one */
 } AuthzVersionRow;
 
+/* Where a version row was found. */
+typedef struct AuthzVersionPlace
+{
+	ItemPointerData tid;
+	Buffer		buffer;			/* that had its page; InvalidBuffer: nowhere */
+} AuthzVersionPlace;
+
+/* place may be NULL. */
 extern AuthzVersionRow authz_version_row_read(Relation versions, Oid pkey,
-											  Snapshot snapshot, const char *set);
+											  Snapshot snapshot, const char *set,
+											  AuthzVersionPlace *place);
+
+/*
+ * Is the set's version row still there?  Whatever visible row of the set is
+ * found is the right one, since there is but one, so the place is no more than
+ * a hint; false when none is.  Takes a tenth of the time of a look-up.
+ */
+extern bool authz_version_row_confirm(Relation versions, Snapshot snapshot,
+									  const char *set, const AuthzVersionPlace *place,
+									  AuthzVersionRow *row);
 
 /* A key column as a string, in the current memory context. */
 extern char *authz_policy_column(HeapTuple tuple, TupleDesc desc, int column);
