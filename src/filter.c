@@ -1,0 +1,773 @@
+/*-------------------------------------------------------------------------
+ *
+ * filter.c
+ *	  What may be seen: decisions about all rows of an entity type at once.
+ *
+ * The policies are evaluated without the resource (or the principal), and what
+ * is left of each becomes a condition of SQL over the rows (filter_sql.c).  A
+ * policy of which SQL cannot say what is left stays a call for each row, of
+ * that policy alone.  A row is allowed when one of the permits is satisfied
+ * and none of the forbids, as a decision about it would find under the same
+ * snapshot.
+ *
+ * Lists are read by a query of that condition: as the owner of the mapping,
+ * with the rights that decisions read with; as the caller where the mapping
+ * says so.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+#include "compat.h"
+
+#include "access/table.h"
+#include "catalog/pg_type.h"
+#include "common/int.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/date.h"
+#include "utils/jsonb.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/numeric.h"
+#include "utils/rel.h"
+#include "utils/timestamp.h"
+
+#include "check.h"
+#include "entity.h"
+#include "entity_uid.h"
+#include "error.h"
+#include "filter_sql.h"
+#include "host.h"
+#include "policy.h"
+#include "relation.h"
+#include "statement.h"
+
+PG_FUNCTION_INFO_V1(authz_filter);
+PG_FUNCTION_INFO_V1(authz_explain_filter);
+PG_FUNCTION_INFO_V1(authz_resources);
+PG_FUNCTION_INFO_V1(authz_principals);
+PG_FUNCTION_INFO_V1(authz_actions);
+PG_FUNCTION_INFO_V1(authz_filter_in);
+PG_FUNCTION_INFO_V1(authz_filter_policy);
+PG_FUNCTION_INFO_V1(authz_filter_add);
+PG_FUNCTION_INFO_V1(authz_filter_subtract);
+PG_FUNCTION_INFO_V1(authz_filter_multiply);
+PG_FUNCTION_INFO_V1(authz_filter_negate);
+PG_FUNCTION_INFO_V1(authz_filter_long);
+PG_FUNCTION_INFO_V1(authz_filter_milliseconds_timestamp);
+PG_FUNCTION_INFO_V1(authz_filter_milliseconds_date);
+PG_FUNCTION_INFO_V1(authz_filter_milliseconds_interval);
+PG_FUNCTION_INFO_V1(authz_filter_fits_timestamp);
+PG_FUNCTION_INFO_V1(authz_filter_fits_date);
+PG_FUNCTION_INFO_V1(authz_filter_fits_numeric);
+PG_FUNCTION_INFO_V1(authz_filter_fits_array);
+
+/* ------------------------------------------------------------- the question */
+
+/* Which rows, and what is known of the request. */
+typedef struct Question
+{
+	CedarArena *arena;
+	CedarError	err;
+	const AuthzPolicyVersion *version;
+	AuthzEntityReader *reader;
+	CedarEntitySource source;
+	CedarRequest request;
+	Jsonb	   *context;
+	CedarPartial partial;
+	AuthzFilterRows rows;
+} Question;
+
+static void
+require(FunctionCallInfo fcinfo, int n, const char *name)
+{
+	if (PG_ARGISNULL(n))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("argument \"%s\" must not be null", name)));
+}
+
+/* alias NULL: the table's own name */
+static void
+question_begin(Question *q, FunctionCallInfo fcinfo, CedarVar var, text *type,
+			   Jsonb *context, int set_argument, const char *alias, bool base)
+{
+	AuthzStatement *statement = authz_statement();
+	CedarUnknown unknown = {.is = {var == CEDAR_VAR_PRINCIPAL, false, var == CEDAR_VAR_RESOURCE}};
+	const char *name = VARDATA_ANY(type);
+	size_t		len = VARSIZE_ANY_EXHDR(type);
+	const CedarUid *probe;
+
+	/* The type as a uid's is: a name in normal form. */
+	if (cedar_uid_make(q->arena, name, len, "", 0, &probe, &q->err) != CEDAR_OK)
+		authz_raise(&q->err, AUTHZ_TEXT_UID, NULL, 0, "entity type", NULL);
+	q->rows.type = cedar_str_make(q->arena, name, len);
+	if (q->rows.type == NULL)
+		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
+	unknown.type[var] = q->rows.type;
+	q->context = context;
+	q->request.context = authz_check_context(q->arena, context, 0);
+	q->version = authz_check_version(fcinfo, set_argument, statement);
+	q->reader = authz_entity_begin(statement, NULL, &q->source);
+	if (cedar_partial(q->arena, &q->version->policies, &q->source, &q->request, &unknown,
+					  &q->partial, &q->err) != CEDAR_OK)
+		authz_raise(&q->err, AUTHZ_TEXT_UID, NULL, 0, NULL,
+					psprintf("Policy set \"%s\".", q->version->set));
+	q->rows.var = var;
+	q->rows.maps = authz_maps_acquire();
+	q->rows.mapping = q->rows.maps == NULL ? NULL : authz_maps_find(q->rows.maps, probe);
+	q->rows.base = base && q->rows.mapping != NULL;
+	/* Every column is qualified: a subquery may have one of the same name. */
+	if (alias == NULL)
+		alias = authz_filter_default_alias(&q->rows);
+	if (strncmp(alias, "authz$", 6) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_RESERVED_NAME),
+				 errmsg("table alias \"%s\" is reserved", alias),
+				 errhint("Names that begin with \"authz$\" are used inside the filter.")));
+	q->rows.alias_name = alias;
+	q->rows.alias = quote_identifier(alias);
+	q->rows.source = &q->source;
+	q->rows.arena = q->arena;
+	q->rows.err = &q->err;
+}
+
+static void
+question_end(Question *q)
+{
+	authz_entity_end(q->reader);
+	if (q->rows.maps != NULL)
+		authz_maps_release(q->rows.maps);
+}
+
+/* ------------------------------------------------------------ the condition */
+
+static char *
+uid_literal(const CedarUid *uid)
+{
+	if (memchr(uid->bytes, '\0', uid->type_len + uid->id_len) != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNTRANSLATABLE_CHARACTER),
+				 errmsg("an entity uid with a NUL character cannot be part of a filter")));
+	return psprintf("authz.entity_uid(%s, %s)",
+					quote_literal_cstr(pnstrdup(uid->bytes, uid->type_len)),
+					quote_literal_cstr(pnstrdup(uid->bytes + uid->type_len, uid->id_len)));
+}
+
+/* One policy, asked for each row. */
+static char *
+policy_call(Question *q, const CedarPolicy *policy)
+{
+	char	   *row = authz_filter_uid(&q->rows);
+	bool		principal = q->rows.var == CEDAR_VAR_PRINCIPAL;
+
+	return psprintf("authz.filter_policy(%s, %s, %s, %s, %s, %s::jsonb)",
+					quote_literal_cstr(q->version->set),
+					quote_literal_cstr(pnstrdup(policy->id, policy->id_len)),
+					principal ? row : uid_literal(q->request.principal),
+					uid_literal(q->request.action),
+					principal ? uid_literal(q->request.resource) : row,
+					quote_literal_cstr(JsonbToCString(NULL, &q->context->root, VARSIZE(q->context))));
+}
+
+/* When a row satisfies what is left of a policy; *why is NULL where SQL says it. */
+static char *
+residual_condition(Question *q, const CedarResidual *r, const char **why)
+{
+	char	   *condition = NULL;
+	CedarPolicy policy;
+
+	*why = NULL;
+	if (r->state == CEDAR_RESIDUAL_TRUE)
+		return pstrdup("true");
+	if (r->state == CEDAR_RESIDUAL_ERROR)
+		return pstrdup("false");
+	condition = authz_filter_condition(&q->rows, r->expr, why);
+	if (condition != NULL)
+		return condition;
+	cedar_policies_get(&q->version->policies, r->policy, &policy);
+	return policy_call(q, &policy);
+}
+
+/* The rows that are allowed, as a condition of SQL. */
+static char *
+question_condition(Question *q)
+{
+	StringInfoData all[2];		/* permits, forbids */
+	bool		certain[2] = {false, false};
+	char	   *where = authz_filter_where(&q->rows);
+
+	if (q->partial.decision == CEDAR_PARTIAL_DENY)
+		return pstrdup("false");
+	initStringInfo(&all[0]);
+	initStringInfo(&all[1]);
+	for (uint32 i = 0; i < q->partial.n; i++)
+	{
+		const CedarResidual *r = &q->partial.residuals[i];
+		const char *why;
+		char	   *condition;
+
+		CHECK_FOR_INTERRUPTS();
+		/* One that permits anything makes the others superfluous. */
+		if (certain[r->forbid])
+			continue;
+		condition = residual_condition(q, r, &why);
+		if (strcmp(condition, "false") == 0)
+			continue;
+		if (strcmp(condition, "true") == 0)
+		{
+			certain[r->forbid] = true;
+			resetStringInfo(&all[r->forbid]);
+			appendStringInfoString(&all[r->forbid], condition);
+			continue;
+		}
+		appendStringInfo(&all[r->forbid], "%s%s", all[r->forbid].len > 0 ? " OR " : "", condition);
+	}
+	if (certain[1] || all[0].len == 0)
+		return pstrdup("false");
+	if (all[1].len > 0)
+		appendStringInfo(&all[0], "%s AND (%s) IS NOT TRUE",
+						 certain[0] ? "" : ")", all[1].data);
+	if (all[1].len > 0 && !certain[0])
+		all[0].data = psprintf("(%s", all[0].data);
+	else if (all[1].len > 0)
+		all[0].data = psprintf("(%s) IS NOT TRUE", all[1].data);
+	if (where == NULL)
+		return all[0].data;
+	return psprintf("(%s) AND (%s)", where, all[0].data);
+}
+
+/*
+ * authz_filter(principal, action, resource_type, context, table_alias,
+ * policy_set) → text: the condition, for a query on the mapped table.
+ */
+Datum
+authz_filter(PG_FUNCTION_ARGS)
+{
+	Question	q = {.arena = authz_arena_create(CurrentMemoryContext)};
+	char	   *condition;
+
+	require(fcinfo, 0, "principal");
+	require(fcinfo, 1, "action");
+	require(fcinfo, 2, "resource_type");
+	require(fcinfo, 3, "context");
+	q.request.principal = authz_uid_to_cedar(q.arena, PG_GETARG_DATUM(0));
+	q.request.action = authz_uid_to_cedar(q.arena, PG_GETARG_DATUM(1));
+	question_begin(&q, fcinfo, CEDAR_VAR_RESOURCE, PG_GETARG_TEXT_PP(2), PG_GETARG_JSONB_P(3), 5,
+				   PG_ARGISNULL(4) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(4)), true);
+	condition = question_condition(&q);
+	question_end(&q);
+	PG_RETURN_TEXT_P(cstring_to_text(condition));
+}
+
+/*
+ * authz_explain_filter(principal, action, resource_type, context, policy_set) →
+ * one row a policy that can still matter
+ */
+Datum
+authz_explain_filter(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	Question	q = {.arena = authz_arena_create(CurrentMemoryContext)};
+
+	require(fcinfo, 0, "principal");
+	require(fcinfo, 1, "action");
+	require(fcinfo, 2, "resource_type");
+	require(fcinfo, 3, "context");
+	InitMaterializedSRF(fcinfo, 0);
+	q.request.principal = authz_uid_to_cedar(q.arena, PG_GETARG_DATUM(0));
+	q.request.action = authz_uid_to_cedar(q.arena, PG_GETARG_DATUM(1));
+	question_begin(&q, fcinfo, CEDAR_VAR_RESOURCE, PG_GETARG_TEXT_PP(2), PG_GETARG_JSONB_P(3), 4, NULL, true);
+	for (uint32 i = 0; i < q.partial.n; i++)
+	{
+		const CedarResidual *r = &q.partial.residuals[i];
+		CedarPolicy policy;
+		const char *why;
+		char	   *condition = residual_condition(&q, r, &why);
+		Datum		values[5];
+		bool		nulls[5] = {false};
+
+		cedar_policies_get(&q.version->policies, r->policy, &policy);
+		values[0] = PointerGetDatum(cstring_to_text_with_len(policy.id, policy.id_len));
+		values[1] = CStringGetTextDatum(r->forbid ? "forbid" : "permit");
+		values[2] = CStringGetTextDatum(r->state == CEDAR_RESIDUAL_TRUE ? "always" :
+										r->state == CEDAR_RESIDUAL_ERROR ? "error" :
+										why == NULL ? "native" : "call");
+		values[3] = CStringGetTextDatum(condition);
+		nulls[4] = why == NULL;
+		values[4] = why == NULL ? (Datum) 0 : CStringGetTextDatum(why);
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+	}
+	question_end(&q);
+	return (Datum) 0;
+}
+
+/* ------------------------------------------------------------------- lists */
+
+/* Who owns authz.entities. */
+static Oid
+entities_owner(void)
+{
+	Relation	entities = table_open(authz_relations()->entities, AccessShareLock);
+	Oid			owner = entities->rd_rel->relowner;
+
+	table_close(entities, NoLock);
+	return owner;
+}
+
+/* Run the list's query and give its uids back. */
+static void
+list_run(FunctionCallInfo fcinfo, Question *q, const char *query, int64 limit)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	MemoryContext cxt = CurrentMemoryContext;
+	Oid			user;
+	int			security;
+
+	GetUserIdAndSecContext(&user, &security);
+	PG_TRY();
+	{
+		if (q->rows.mapping == NULL)
+			SetUserIdAndSecContext(entities_owner(),
+								   security | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
+		else if (!q->rows.mapping->table->invoker)
+			SetUserIdAndSecContext(q->rows.mapping->table->owner,
+								   security | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
+		if (SPI_connect() != SPI_OK_CONNECT)
+			elog(ERROR, "SPI_connect failed");
+		if (SPI_execute(query, true, limit) != SPI_OK_SELECT)
+			elog(ERROR, "could not list: %s", SPI_result_code_string(SPI_result));
+		MemoryContextSwitchTo(cxt);
+		for (uint64 i = 0; i < SPI_processed; i++)
+		{
+			bool		isnull;
+			Datum		uid = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull);
+
+			tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, &uid, &isnull);
+		}
+		SPI_finish();
+	}
+	PG_FINALLY();
+	{
+		SetUserIdAndSecContext(user, security);
+	}
+	PG_END_TRY();
+}
+
+/* The page of a list: arguments after, limit. */
+static void
+list_page(FunctionCallInfo fcinfo, Question *q, int after, int limit)
+{
+	char	   *condition = question_condition(q);
+	char	   *uid = authz_filter_uid(&q->rows);
+	char	   *order = authz_filter_order(&q->rows);
+	int64		n = PG_ARGISNULL(limit) ? 0 : PG_GETARG_INT32(limit);
+	StringInfoData s;
+
+	if (!PG_ARGISNULL(limit) && n < 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_ROW_COUNT_IN_LIMIT_CLAUSE),
+				 errmsg("limit must be at least 1"),
+				 errhint("Leave it null for all.")));
+	if (strcmp(condition, "false") == 0)
+		return;
+	initStringInfo(&s);
+	appendStringInfo(&s, "SELECT %s FROM %s AS %s WHERE (%s)", uid, authz_filter_relation(&q->rows),
+					 q->rows.alias, condition);
+	if (!PG_ARGISNULL(after))
+	{
+		char	   *next = authz_filter_after(&q->rows, authz_uid_to_cedar(q->arena, PG_GETARG_DATUM(after)));
+
+		if (next == NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("argument \"after\" is no entity of this type"),
+					 errhint("Pass the last entity of the page before.")));
+		appendStringInfo(&s, " AND %s", next);
+	}
+	appendStringInfo(&s, " ORDER BY %s", order);
+	if (n > 0)
+		appendStringInfo(&s, " LIMIT " INT64_FORMAT, n);
+	list_run(fcinfo, q, s.data, 0);
+}
+
+/*
+ * authz_resources(principal, action, resource_type, context, after, limit,
+ * policy_set) → setof entity_uid
+ */
+Datum
+authz_resources(PG_FUNCTION_ARGS)
+{
+	Question	q = {.arena = authz_arena_create(CurrentMemoryContext)};
+
+	require(fcinfo, 0, "principal");
+	require(fcinfo, 1, "action");
+	require(fcinfo, 2, "resource_type");
+	require(fcinfo, 3, "context");
+	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+	q.request.principal = authz_uid_to_cedar(q.arena, PG_GETARG_DATUM(0));
+	q.request.action = authz_uid_to_cedar(q.arena, PG_GETARG_DATUM(1));
+	question_begin(&q, fcinfo, CEDAR_VAR_RESOURCE, PG_GETARG_TEXT_PP(2), PG_GETARG_JSONB_P(3), 6, "r", false);
+	list_page(fcinfo, &q, 4, 5);
+	question_end(&q);
+	return (Datum) 0;
+}
+
+/*
+ * authz_principals(action, resource, principal_type, context, after, limit,
+ * policy_set) → setof entity_uid
+ */
+Datum
+authz_principals(PG_FUNCTION_ARGS)
+{
+	Question	q = {.arena = authz_arena_create(CurrentMemoryContext)};
+
+	require(fcinfo, 0, "action");
+	require(fcinfo, 1, "resource");
+	require(fcinfo, 2, "principal_type");
+	require(fcinfo, 3, "context");
+	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+	q.request.action = authz_uid_to_cedar(q.arena, PG_GETARG_DATUM(0));
+	q.request.resource = authz_uid_to_cedar(q.arena, PG_GETARG_DATUM(1));
+	question_begin(&q, fcinfo, CEDAR_VAR_PRINCIPAL, PG_GETARG_TEXT_PP(2), PG_GETARG_JSONB_P(3), 6, "r", false);
+	list_page(fcinfo, &q, 4, 5);
+	question_end(&q);
+	return (Datum) 0;
+}
+
+/* ----------------------------------------------------------------- actions */
+
+static int
+uid_order(const void *a, const void *b)
+{
+	const CedarUid *x = *(const CedarUid *const *) a;
+	const CedarUid *y = *(const CedarUid *const *) b;
+	size_t		x_len = (size_t) x->type_len + x->id_len;
+	size_t		y_len = (size_t) y->type_len + y->id_len;
+	int			order = memcmp(x->bytes, y->bytes, Min(x_len, y_len));
+
+	return order != 0 ? order : x_len < y_len ? -1 : x_len > y_len;
+}
+
+/*
+ * authz_actions(principal, resource, context, policy_set) → setof entity_uid: the
+ * actions that some policy's scope names and that are allowed.
+ */
+Datum
+authz_actions(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	CedarArena *arena = authz_arena_create(CurrentMemoryContext);
+	AuthzStatement *statement;
+	const AuthzPolicyVersion *version;
+	AuthzEntityReader *reader;
+	CedarEntitySource source;
+	CedarRequest request;
+	CedarError	err;
+	CedarUidSet *named = cedar_uidset_create(arena);
+	const CedarUid **actions;
+	uint32		n = 0;
+
+	require(fcinfo, 0, "principal");
+	require(fcinfo, 1, "resource");
+	require(fcinfo, 2, "context");
+	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+	request.principal = authz_uid_to_cedar(arena, PG_GETARG_DATUM(0));
+	request.resource = authz_uid_to_cedar(arena, PG_GETARG_DATUM(1));
+	request.context = authz_check_context(arena, PG_GETARG_JSONB_P(2), 0);
+	statement = authz_statement();
+	version = authz_check_version(fcinfo, 3, statement);
+	reader = authz_entity_begin(statement, NULL, &source);
+	for (uint32 i = 0; i < cedar_policies_count(&version->policies); i++)
+	{
+		CedarPolicy policy;
+		const CedarScope *scope;
+		const uint32 *uids;
+		bool		added;
+
+		if (!cedar_policies_get(&version->policies, i, &policy))
+			continue;
+		scope = &policy.piece->scope[CEDAR_VAR_ACTION];
+		uids = (const uint32 *) ((const char *) policy.piece + scope->uids);
+		for (uint32 k = 0; k < scope->n; k++)
+			if (named == NULL ||
+				cedar_uidset_add(arena, named, (const CedarUid *) ((const char *) policy.piece + uids[k]), &added) != CEDAR_OK)
+				ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
+	}
+	actions = palloc(Max(named->n, 1) * sizeof(CedarUid *));
+	for (uint32 i = 0; i < named->cap; i++)
+		if (named->slots[i] != NULL)
+			actions[n++] = named->slots[i];
+	qsort(actions, n, sizeof(CedarUid *), uid_order);
+	for (uint32 i = 0; i < n; i++)
+	{
+		CedarDecision decision;
+		CedarArena *one = authz_arena_create(CurrentMemoryContext);
+		Datum		uid;
+		bool		isnull = false;
+
+		request.action = actions[i];
+		if (cedar_decide(one, &version->policies, &source, &request, false, &decision, &err) != CEDAR_OK)
+			authz_raise(&err, AUTHZ_TEXT_UID, NULL, 0, NULL, psprintf("Policy set \"%s\".", version->set));
+		cedar_arena_destroy(one);
+		if (!decision.allow)
+			continue;
+		uid = authz_uid_from_cedar(actions[i]);
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, &uid, &isnull);
+	}
+	authz_entity_end(reader);
+	return (Datum) 0;
+}
+
+/* ------------------------------------------------- what conditions are made of */
+
+/* filter_in(entity, targets entity_uid[]) → boolean: is it one of them, or in one? */
+Datum
+authz_filter_in(PG_FUNCTION_ARGS)
+{
+	CedarArena *arena = authz_arena_create(CurrentMemoryContext);
+	const CedarUid *uid = authz_uid_to_cedar(arena, PG_GETARG_DATUM(0));
+	ArrayType  *array = PG_GETARG_ARRAYTYPE_P(1);
+	AuthzEntityReader *reader;
+	CedarEntitySource source;
+	CedarEntity *entity;
+	CedarError	err;
+	CedarCode	code;
+	Datum	   *elems;
+	bool	   *nulls;
+	int			n;
+	bool		found = false;
+
+	deconstruct_array(array, ARR_ELEMTYPE(array), -1, false, TYPALIGN_INT, &elems, &nulls, &n);
+	reader = authz_entity_begin(authz_statement(), NULL, &source);
+	code = source.find(source.userdata, uid, &entity, &err);
+	if (code == CEDAR_OK && entity != NULL && entity->n_parents > 0 && entity->ancestors == NULL)
+		code = cedar_entity_ancestors(&source, entity, &err);
+	if (code != CEDAR_OK)
+		authz_raise(&err, AUTHZ_TEXT_UID, NULL, 0, NULL, NULL);
+	for (int i = 0; i < n && !found; i++)
+	{
+		const CedarUid *target;
+
+		if (nulls[i])
+			continue;
+		target = authz_uid_to_cedar(arena, elems[i]);
+		found = cedar_uid_equal(uid, target) ||
+			(entity != NULL && entity->ancestors != NULL && cedar_uidset_has(entity->ancestors, target));
+	}
+	authz_entity_end(reader);
+	cedar_arena_destroy(arena);
+	PG_RETURN_BOOL(found);
+}
+
+/*
+ * filter_policy(policy_set, policy_id, principal, action, resource, context) →
+ * boolean: does the request satisfy this one policy?
+ */
+Datum
+authz_filter_policy(PG_FUNCTION_ARGS)
+{
+	CedarArena *arena = authz_arena_create(CurrentMemoryContext);
+	text	   *id = PG_GETARG_TEXT_PP(1);
+	AuthzStatement *statement = authz_statement();
+	const AuthzPolicyVersion *version = authz_check_version(fcinfo, 0, statement);
+	AuthzEntityReader *reader;
+	CedarEntitySource source;
+	CedarRequest request;
+	CedarDecision decision;
+	CedarPolicy policy;
+	CedarError	err;
+	bool		found = false;
+
+	for (uint32 i = 0; i < version->policies.n_layers && !found; i++)
+	{
+		const CedarLayer *layer = &version->policies.layers[i];
+		uint32		number;
+
+		found = cedar_image_find(layer->image, VARDATA_ANY(id), VARSIZE_ANY_EXHDR(id), &number) &&
+			(layer->gone == NULL || (layer->gone[number / 32] >> number % 32 & 1) == 0);
+		if (found)
+			cedar_image_policy(layer->image, number, &policy);
+	}
+	if (!found)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("policy \"%s\" is gone", text_to_cstring(id)),
+				 errdetail("Policy set \"%s\" has changed since the filter was made.", version->set),
+				 errhint("Ask authz_filter again.")));
+	request.principal = authz_uid_to_cedar(arena, PG_GETARG_DATUM(2));
+	request.action = authz_uid_to_cedar(arena, PG_GETARG_DATUM(3));
+	request.resource = authz_uid_to_cedar(arena, PG_GETARG_DATUM(4));
+	request.context = authz_check_context(arena, PG_GETARG_JSONB_P(5), 0);
+	reader = authz_entity_begin(statement, NULL, &source);
+	if (cedar_authorize(arena, &policy, 1, NULL, &source, &request, true, &decision, &err) != CEDAR_OK)
+		authz_raise(&err, AUTHZ_TEXT_UID, NULL, 0, NULL, NULL);
+	authz_entity_end(reader);
+	found = decision.n_reasons > 0;
+	cedar_arena_destroy(arena);
+	PG_RETURN_BOOL(found);
+}
+
+/* Checked 64-bit arithmetic: null where Cedar's fails. */
+Datum
+authz_filter_add(PG_FUNCTION_ARGS)
+{
+	int64		result;
+
+	if (pg_add_s64_overflow(PG_GETARG_INT64(0), PG_GETARG_INT64(1), &result))
+		PG_RETURN_NULL();
+	PG_RETURN_INT64(result);
+}
+
+Datum
+authz_filter_subtract(PG_FUNCTION_ARGS)
+{
+	int64		result;
+
+	if (pg_sub_s64_overflow(PG_GETARG_INT64(0), PG_GETARG_INT64(1), &result))
+		PG_RETURN_NULL();
+	PG_RETURN_INT64(result);
+}
+
+Datum
+authz_filter_multiply(PG_FUNCTION_ARGS)
+{
+	int64		result;
+
+	if (pg_mul_s64_overflow(PG_GETARG_INT64(0), PG_GETARG_INT64(1), &result))
+		PG_RETURN_NULL();
+	PG_RETURN_INT64(result);
+}
+
+Datum
+authz_filter_negate(PG_FUNCTION_ARGS)
+{
+	if (PG_GETARG_INT64(0) == PG_INT64_MIN)
+		PG_RETURN_NULL();
+	PG_RETURN_INT64(-PG_GETARG_INT64(0));
+}
+
+/* A long in JSON; null for anything else. */
+Datum
+authz_filter_long(PG_FUNCTION_ARGS)
+{
+	Jsonb	   *jsonb = PG_GETARG_JSONB_P(0);
+	JsonbValue	v;
+
+	if (!JB_ROOT_IS_SCALAR(jsonb) || !JsonbExtractScalar(&jsonb->root, &v) || v.type != jbvNumeric)
+		PG_RETURN_NULL();
+	return DirectFunctionCall1(numeric_int8, NumericGetDatum(v.val.numeric));
+}
+
+/* ---------------------------------------------- values that Cedar has not */
+
+static inline int64
+floor_to_ms(int64 us)
+{
+	return us / 1000 - (us % 1000 < 0);
+}
+
+static void
+refuse_infinite(bool infinite)
+{
+	if (infinite)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
+				 errmsg("an infinite date or time has no value in Cedar")));
+}
+
+#define UNIX_EPOCH_DAYS (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE)
+#define MSECS_PER_DAY	INT64CONST(86400000)
+
+Datum
+authz_filter_milliseconds_timestamp(PG_FUNCTION_ARGS)
+{
+	Timestamp	at = PG_GETARG_TIMESTAMP(0);
+
+	refuse_infinite(TIMESTAMP_NOT_FINITE(at));
+	PG_RETURN_INT64(floor_to_ms(at) + UNIX_EPOCH_DAYS * MSECS_PER_DAY);
+}
+
+Datum
+authz_filter_milliseconds_date(PG_FUNCTION_ARGS)
+{
+	DateADT		day = PG_GETARG_DATEADT(0);
+
+	refuse_infinite(DATE_NOT_FINITE(day));
+	PG_RETURN_INT64(((int64) day + UNIX_EPOCH_DAYS) * MSECS_PER_DAY);
+}
+
+Datum
+authz_filter_milliseconds_interval(PG_FUNCTION_ARGS)
+{
+	Interval   *interval = PG_GETARG_INTERVAL_P(0);
+
+	if (interval->month != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
+				 errmsg("an interval with months, or without end, has no value in Cedar")));
+	PG_RETURN_INT64((int64) interval->day * MSECS_PER_DAY + floor_to_ms(interval->time));
+}
+
+Datum
+authz_filter_fits_timestamp(PG_FUNCTION_ARGS)
+{
+	refuse_infinite(TIMESTAMP_NOT_FINITE(PG_GETARG_TIMESTAMP(0)));
+	PG_RETURN_BOOL(true);
+}
+
+Datum
+authz_filter_fits_date(PG_FUNCTION_ARGS)
+{
+	refuse_infinite(DATE_NOT_FINITE(PG_GETARG_DATEADT(0)));
+	PG_RETURN_BOOL(true);
+}
+
+/* Four digits behind the point, and 64 bits with them. */
+Datum
+authz_filter_fits_numeric(PG_FUNCTION_ARGS)
+{
+	Numeric		n = PG_GETARG_NUMERIC(0);
+	Datum		scaled;
+	bool		fits = !numeric_is_nan(n) && !numeric_is_inf(n);
+
+	if (fits)
+	{
+		Datum		limit = DirectFunctionCall3(numeric_in, CStringGetDatum("9223372036854775807"),
+												ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
+		Datum		least = DirectFunctionCall3(numeric_in, CStringGetDatum("-9223372036854775808"),
+												ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
+
+		scaled = DirectFunctionCall2(numeric_mul, NumericGetDatum(n),
+									 NumericGetDatum(int64_to_numeric(10000)));
+		fits = DatumGetBool(DirectFunctionCall2(numeric_eq, scaled,
+												DirectFunctionCall2(numeric_trunc, scaled, Int32GetDatum(0)))) &&
+			DatumGetBool(DirectFunctionCall2(numeric_le, scaled, limit)) &&
+			DatumGetBool(DirectFunctionCall2(numeric_ge, scaled, least));
+	}
+	if (!fits)
+		ereport(ERROR,
+				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+				 errmsg("a numeric is beyond what a decimal of Cedar can hold")));
+	PG_RETURN_BOOL(true);
+}
+
+Datum
+authz_filter_fits_array(PG_FUNCTION_ARGS)
+{
+	AnyArrayType *array = PG_GETARG_ANY_ARRAY_P(0);
+
+	if (AARR_NDIM(array) > 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
+				 errmsg("an array of more than one dimension has no value in Cedar")));
+	if (AARR_HASNULL(array) && array_contains_nulls(DatumGetArrayTypeP(PG_GETARG_DATUM(0))))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("an array with null among its elements has no value in Cedar")));
+	PG_RETURN_BOOL(true);
+}
