@@ -46,7 +46,7 @@ RETURNS SETOF authz.entity_uid
 LANGUAGE c STABLE PARALLEL RESTRICTED CALLED ON NULL INPUT COST 1000
 AS 'MODULE_PATHNAME', 'authz_actions';
 COMMENT ON FUNCTION authz.authz_actions(authz.entity_uid, authz.entity_uid, jsonb, text) IS
-	'The actions named in the policies'' scopes that the principal may do on the resource';
+	'The actions, of the schema in force or else of those that policies name in their scopes, that the principal may do on the resource';
 
 REVOKE ALL ON FUNCTION
 	authz.authz_filter(authz.entity_uid, authz.entity_uid, text, jsonb, text, text),

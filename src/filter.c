@@ -36,13 +36,16 @@
 #include "utils/rel.h"
 #include "utils/timestamp.h"
 
+#include "cedar/conform.h"
 #include "check.h"
 #include "entity.h"
 #include "entity_uid.h"
 #include "error.h"
 #include "filter_sql.h"
 #include "host.h"
+#include "json.h"
 #include "policy.h"
+#include "policy_schema.h"
 #include "relation.h"
 #include "statement.h"
 
@@ -101,6 +104,7 @@ question_begin(Question *q, FunctionCallInfo fcinfo, CedarVar var, text *type,
 	const char *name = VARDATA_ANY(type);
 	size_t		len = VARSIZE_ANY_EXHDR(type);
 	const CedarUid *probe;
+	CedarRequest asked;
 
 	/* The type as a uid's is: a name in normal form. */
 	if (cedar_uid_make(q->arena, name, len, "", 0, &probe, &q->err) != CEDAR_OK)
@@ -109,10 +113,19 @@ question_begin(Question *q, FunctionCallInfo fcinfo, CedarVar var, text *type,
 	if (q->rows.type == NULL)
 		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
 	unknown.type[var] = q->rows.type;
-	q->context = context;
-	q->request.context = authz_check_context(q->arena, context, 0);
 	q->version = authz_check_version(fcinfo, set_argument, statement);
+	q->context = context;
+	q->request.context = authz_check_context(q->arena, context, 0, authz_check_schema(q->version),
+											 q->request.action);
+	/* A row's type decides whether it fits, not which row it is. */
+	asked = q->request;
+	if (var == CEDAR_VAR_RESOURCE)
+		asked.resource = probe;
+	else
+		asked.principal = probe;
+	authz_check_fits(authz_check_schema(q->version), q->arena, &asked, 0);
 	q->reader = authz_entity_begin(statement, NULL, &q->source);
+	authz_schema_overlay(q->version->schema, q->arena, &q->source);
 	if (cedar_partial(q->arena, &q->version->policies, &q->source, &q->request, &unknown,
 					  &q->partial, &q->err) != CEDAR_OK)
 		authz_raise(&q->err, AUTHZ_TEXT_UID, NULL, 0, NULL,
@@ -453,23 +466,57 @@ uid_order(const void *a, const void *b)
 	return order != 0 ? order : x_len < y_len ? -1 : x_len > y_len;
 }
 
+/* The actions to ask about: the schema's, or those that policies' scopes name. */
+static CedarUidSet *
+actions_known(CedarArena *arena, const AuthzPolicyVersion *version)
+{
+	CedarUidSet *known = cedar_uidset_create(arena);
+	CedarCode	code = known == NULL ? CEDAR_ERR_NOMEM : CEDAR_OK;
+	bool		added;
+
+	for (uint32 i = 0; version->schema != NULL && code == CEDAR_OK &&
+		 i < version->schema->schema->n_actions; i++)
+		code = cedar_uidset_add(arena, known, version->schema->schema->actions[i].uid, &added);
+	for (uint32 i = 0; version->schema == NULL && code == CEDAR_OK &&
+		 i < cedar_policies_count(&version->policies); i++)
+	{
+		CedarPolicy policy;
+		const CedarScope *scope;
+		const uint32 *uids;
+
+		if (!cedar_policies_get(&version->policies, i, &policy))
+			continue;
+		scope = &policy.piece->scope[CEDAR_VAR_ACTION];
+		uids = (const uint32 *) ((const char *) policy.piece + scope->uids);
+		for (uint32 k = 0; k < scope->n && code == CEDAR_OK; k++)
+			code = cedar_uidset_add(arena, known, (const CedarUid *) ((const char *) policy.piece + uids[k]),
+									&added);
+	}
+	if (code != CEDAR_OK)
+		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
+	return known;
+}
+
 /*
  * authz_actions(principal, resource, context, policy_set) → setof entity_uid: the
- * actions that some policy's scope names and that are allowed.
+ * actions that are known and allowed.
  */
 Datum
 authz_actions(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	CedarArena *arena = authz_arena_create(CurrentMemoryContext);
-	AuthzStatement *statement;
-	const AuthzPolicyVersion *version;
+	CedarArena *one = authz_arena_create(CurrentMemoryContext);
+	AuthzStatement *statement = authz_statement();
+	const AuthzPolicyVersion *version = authz_check_version(fcinfo, 3, statement);
+	const AuthzSchema *schema = authz_check_schema(version);
 	AuthzEntityReader *reader;
 	CedarEntitySource source;
 	CedarRequest request;
 	CedarError	err;
-	CedarUidSet *named = cedar_uidset_create(arena);
+	CedarUidSet *known;
 	const CedarUid **actions;
+	char	   *json = NULL;
 	uint32		n = 0;
 
 	require(fcinfo, 0, "principal");
@@ -478,42 +525,40 @@ authz_actions(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	request.principal = authz_uid_to_cedar(arena, PG_GETARG_DATUM(0));
 	request.resource = authz_uid_to_cedar(arena, PG_GETARG_DATUM(1));
-	request.context = authz_check_context(arena, PG_GETARG_JSONB_P(2), 0);
-	statement = authz_statement();
-	version = authz_check_version(fcinfo, 3, statement);
-	reader = authz_entity_begin(statement, NULL, &source);
-	for (uint32 i = 0; i < cedar_policies_count(&version->policies); i++)
-	{
-		CedarPolicy policy;
-		const CedarScope *scope;
-		const uint32 *uids;
-		bool		added;
-
-		if (!cedar_policies_get(&version->policies, i, &policy))
-			continue;
-		scope = &policy.piece->scope[CEDAR_VAR_ACTION];
-		uids = (const uint32 *) ((const char *) policy.piece + scope->uids);
-		for (uint32 k = 0; k < scope->n; k++)
-			if (named == NULL ||
-				cedar_uidset_add(arena, named, (const CedarUid *) ((const char *) policy.piece + uids[k]), &added) != CEDAR_OK)
-				ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
-	}
-	actions = palloc(Max(named->n, 1) * sizeof(CedarUid *));
-	for (uint32 i = 0; i < named->cap; i++)
-		if (named->slots[i] != NULL)
-			actions[n++] = named->slots[i];
+	if (schema == NULL)
+		request.context = authz_check_context(arena, PG_GETARG_JSONB_P(2), 0, NULL, NULL);
+	else
+		json = authz_jsonb_text(PG_GETARG_JSONB_P(2));
+	known = actions_known(arena, version);
+	actions = palloc(Max(known->n, 1) * sizeof(CedarUid *));
+	for (uint32 i = 0; i < known->cap; i++)
+		if (known->slots[i] != NULL)
+			actions[n++] = known->slots[i];
 	qsort(actions, n, sizeof(CedarUid *), uid_order);
+
+	reader = authz_entity_begin(statement, NULL, &source);
+	authz_schema_overlay(version->schema, arena, &source);
 	for (uint32 i = 0; i < n; i++)
 	{
 		CedarDecision decision;
-		CedarArena *one = authz_arena_create(CurrentMemoryContext);
 		Datum		uid;
 		bool		isnull = false;
 
+		CHECK_FOR_INTERRUPTS();
+		cedar_arena_reset(one);
 		request.action = actions[i];
+		/* With this context, or this principal, it is no request: not allowed. */
+		if (schema != NULL &&
+			(cedar_conform_context_from_json(one, schema->schema, request.action, json, strlen(json),
+											 &request.context, &err) != CEDAR_OK ||
+			 cedar_conform_request(one, schema->schema, &request, &err) != CEDAR_OK))
+		{
+			if (err.code == CEDAR_ERR_NOMEM || err.code == CEDAR_ERR_STACK)
+				authz_raise(&err, AUTHZ_TEXT_UID, NULL, 0, NULL, NULL);
+			continue;
+		}
 		if (cedar_decide(one, &version->policies, &source, &request, false, &decision, &err) != CEDAR_OK)
 			authz_raise(&err, AUTHZ_TEXT_UID, NULL, 0, NULL, psprintf("Policy set \"%s\".", version->set));
-		cedar_arena_destroy(one);
 		if (!decision.allow)
 			continue;
 		uid = authz_uid_from_cedar(actions[i]);
@@ -602,8 +647,10 @@ authz_filter_policy(PG_FUNCTION_ARGS)
 	request.principal = authz_uid_to_cedar(arena, PG_GETARG_DATUM(2));
 	request.action = authz_uid_to_cedar(arena, PG_GETARG_DATUM(3));
 	request.resource = authz_uid_to_cedar(arena, PG_GETARG_DATUM(4));
-	request.context = authz_check_context(arena, PG_GETARG_JSONB_P(5), 0);
+	request.context = authz_check_context(arena, PG_GETARG_JSONB_P(5), 0,
+										  authz_check_schema(version), request.action);
 	reader = authz_entity_begin(statement, NULL, &source);
+	authz_schema_overlay(version->schema, arena, &source);
 	if (cedar_authorize(arena, &policy, 1, NULL, &source, &request, true, &decision, &err) != CEDAR_OK)
 		authz_raise(&err, AUTHZ_TEXT_UID, NULL, 0, NULL, NULL);
 	authz_entity_end(reader);
