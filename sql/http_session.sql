@@ -197,6 +197,110 @@ $$;
 COMMENT ON FUNCTION authz_api.end_all_sessions(boolean) IS
 	E'End all my sessions\nWith "keep_current", all but this one.';
 
+CREATE FUNCTION authz_api.second_factor(mfa_token text, code text) RETURNS json
+LANGUAGE sql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+	SELECT authz.second_factor(mfa_token, code);
+END;
+COMMENT ON FUNCTION authz_api.second_factor(text, text) IS
+	E'Complete a login by a second factor\n"code" is one of the app''s (6 digits) or a recovery code. Answers as login does.';
+
+CREATE FUNCTION authz_api.step_up(password text DEFAULT NULL, code text DEFAULT NULL) RETURNS json
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN authz.step_up(authz.current_session(), password, code, authz.address_subject(authz.http_client_address()));
+END
+$$;
+COMMENT ON FUNCTION authz_api.step_up(text, text) IS
+	E'Authenticate again\nBy "code" where a second factor is in force, else by "password". Answers a new access token.';
+
+CREATE FUNCTION authz_api.totp_enroll() RETURNS json
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	s authz.sessions := authz.current_session();
+	answer jsonb;
+BEGIN
+	IF NOT authz.session_is_fresh(s) THEN
+		RETURN authz.step_up_needed();
+	END IF;
+	answer := authz.totp_enroll(s.user_id);
+	IF answer IS NULL THEN
+		RETURN authz.http_error(409, 'already_enrolled', 'A second factor is in force. Remove it first.');
+	END IF;
+	RETURN authz.http_answer(200, answer);
+END
+$$;
+COMMENT ON FUNCTION authz_api.totp_enroll() IS
+	E'Begin to enrol an authenticator app\nAnswers {"secret", "otpauth_uri"} once; totp_confirm puts it in force.';
+
+CREATE FUNCTION authz_api.totp_confirm(code text) RETURNS json
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	s authz.sessions := authz.current_session();
+	wait integer;
+BEGIN
+	PERFORM authz.refuse_read_only();
+	IF NOT authz.session_is_fresh(s) THEN
+		RETURN authz.step_up_needed();
+	END IF;
+	wait := authz.throttle_reserve('second_factor', s.user_id::text);
+	IF wait <> 0 THEN
+		RETURN authz.second_factor_refused('throttled', nullif(wait, -1));
+	END IF;
+	IF NOT authz.totp_check(s.user_id, code, false) THEN
+		RETURN authz.second_factor_refused('wrong', NULL);
+	END IF;
+	PERFORM authz.throttle_clear('second_factor', s.user_id::text);
+	UPDATE authz.user_totp t SET confirmed_at = now() WHERE t.user_id = s.user_id;
+	UPDATE authz.sessions x SET amr = '{pwd,otp,mfa}', auth_time = now() WHERE x.id = s.id;
+	/* Sessions that began without it are no longer enough. */
+	PERFORM authz.sessions_end(s.user_id, 'user', s.id),
+		authz.outbox_put('second_factor_added', s.user_id, '{}');
+	RETURN authz.http_answer(200, jsonb_build_object('recovery_codes', authz.recovery_codes_create(s.user_id)));
+END
+$$;
+COMMENT ON FUNCTION authz_api.totp_confirm(text) IS
+	E'Put the app in force\nBy its first code. Answers {"recovery_codes"} once, and ends the other sessions.';
+
+CREATE FUNCTION authz_api.totp_remove() RETURNS json
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	s authz.sessions := authz.current_session();
+BEGIN
+	IF NOT authz.session_is_fresh(s) THEN
+		RETURN authz.step_up_needed();
+	END IF;
+	RETURN authz.http_answer(200, jsonb_build_object('removed', authz.second_factor_remove(s.user_id)));
+END
+$$;
+COMMENT ON FUNCTION authz_api.totp_remove() IS
+	E'Remove the second factor\nNeeds a fresh authentication with it.';
+
+CREATE FUNCTION authz_api.recovery_codes() RETURNS json
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	s authz.sessions := authz.current_session();
+BEGIN
+	IF NOT authz.session_is_fresh(s) OR NOT authz.second_factor_in_force(s.user_id) THEN
+		RETURN authz.step_up_needed();
+	END IF;
+	RETURN authz.http_answer(200, jsonb_build_object('recovery_codes', authz.recovery_codes_create(s.user_id)));
+END
+$$;
+COMMENT ON FUNCTION authz_api.recovery_codes() IS
+	E'Get new recovery codes\nIn place of the earlier ones; needs a fresh authentication.';
+
 CREATE FUNCTION authz_api.pre_request() RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -218,7 +322,9 @@ REVOKE ALL ON FUNCTION
 	authz_api.revoke(text), authz_api.verify_email(text), authz_api.request_password_reset(text),
 	authz_api.reset_password(text, text), authz_api.change_password(text, text), authz_api.me(),
 	authz_api.sessions(), authz_api.logout(), authz_api.end_session(uuid),
-	authz_api.end_all_sessions(boolean), authz_api.pre_request()
+	authz_api.end_all_sessions(boolean), authz_api.pre_request(), authz_api.second_factor(text, text),
+	authz_api.step_up(text, text), authz_api.totp_enroll(), authz_api.totp_confirm(text),
+	authz_api.totp_remove(), authz_api.recovery_codes()
 	FROM PUBLIC;
 
 /* Each row says one thing that was done. */
@@ -264,7 +370,7 @@ BEGIN
 		EXECUTE format('GRANT EXECUTE ON FUNCTION'
 					   ' authz_api.login(text, text), authz_api.refresh(text), authz_api.revoke(text),'
 					   ' authz_api.verify_email(text), authz_api.request_password_reset(text),'
-					   ' authz_api.reset_password(text, text)'
+					   ' authz_api.reset_password(text, text), authz_api.second_factor(text, text)'
 					   ' TO %I', r);
 		EXECUTE format('%s EXECUTE ON FUNCTION authz_api.register(text, text) %s %I',
 					   CASE WHEN registration THEN 'GRANT' ELSE 'REVOKE' END,
@@ -273,7 +379,9 @@ BEGIN
 	END LOOP;
 	EXECUTE format('GRANT EXECUTE ON FUNCTION'
 				   ' authz_api.change_password(text, text), authz_api.me(), authz_api.sessions(),'
-				   ' authz_api.logout(), authz_api.end_session(uuid), authz_api.end_all_sessions(boolean)'
+				   ' authz_api.logout(), authz_api.end_session(uuid), authz_api.end_all_sessions(boolean),'
+				   ' authz_api.step_up(text, text), authz_api.totp_enroll(), authz_api.totp_confirm(text),'
+				   ' authz_api.totp_remove(), authz_api.recovery_codes()'
 				   ' TO %I', user_role);
 	RETURN NEXT format('%I may see to its own account and sessions', user_role);
 	FOREACH r IN ARRAY ARRAY[anonymous_role, user_role, delegate_role] LOOP

@@ -256,6 +256,9 @@ BEGIN
 		PERFORM authz.email_verification_send(u.id);
 		RETURN authz.http_error(403, 'email_not_verified', 'Verify the email address first.');
 	END IF;
+	IF authz.second_factor_in_force(u.id) THEN
+		RETURN authz.second_factor_needed(u.id, address, user_agent);
+	END IF;
 	RETURN authz.session_start(u.id, '{pwd}', address, user_agent);
 END
 $$;

@@ -13,13 +13,17 @@
 #include "postgres.h"
 #include "compat.h"
 
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 
 #include "fmgr.h"
+#include "utils/fmgrprotos.h"
 #include "utils/guc.h"
 #include "utils/timestamp.h"
+#include "utils/uuid.h"
 
 #include "session.h"
+#include "token_master.h"
 
 #define KEY_LEN 32
 #define NONCE_LEN 12
@@ -31,9 +35,13 @@ static int	refresh_grace;
 static int	session_idle_timeout;
 static int	session_lifetime;
 static int	second_factor_lifetime;
+static int	step_up_max_age;
 
 PG_FUNCTION_INFO_V1(authz_seal);
 PG_FUNCTION_INFO_V1(authz_unseal);
+PG_FUNCTION_INFO_V1(authz_totp_seal);
+PG_FUNCTION_INFO_V1(authz_totp_open);
+PG_FUNCTION_INFO_V1(authz_totp_is_current);
 
 static void
 check_key(bytea *key)
@@ -117,6 +125,51 @@ authz_unseal(PG_FUNCTION_ARGS)
 	PG_RETURN_BYTEA_P(out);
 }
 
+/* What a seed is bound to under the master key. */
+static AuthzSealedFor
+seed_of(pg_uuid_t *user)
+{
+	AuthzSealedFor row = {
+		.kid = DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(user))),
+		.alg = "TOTP",
+		.purpose = "second_factor"
+	};
+
+	return row;
+}
+
+/* totp_seal(user_id uuid, seed bytea) → bytea */
+Datum
+authz_totp_seal(PG_FUNCTION_ARGS)
+{
+	AuthzSealedFor row = seed_of(PG_GETARG_UUID_P(0));
+	bytea	   *seed = PG_GETARG_BYTEA_PP(1);
+
+	PG_RETURN_BYTEA_P(authz_master_seal(&row, true, VARDATA_ANY(seed), VARSIZE_ANY_EXHDR(seed)));
+}
+
+/* totp_open(user_id uuid, sealed bytea) → bytea */
+Datum
+authz_totp_open(PG_FUNCTION_ARGS)
+{
+	AuthzSealedFor row = seed_of(PG_GETARG_UUID_P(0));
+	size_t		len;
+	char	   *seed = authz_master_open(&row, PG_GETARG_BYTEA_P(1), &len);
+	bytea	   *out = palloc(VARHDRSZ + len);
+
+	SET_VARSIZE(out, VARHDRSZ + len);
+	memcpy(VARDATA(out), seed, len);
+	OPENSSL_cleanse(seed, len);
+	PG_RETURN_BYTEA_P(out);
+}
+
+/* totp_is_current(sealed bytea) → boolean */
+Datum
+authz_totp_is_current(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(authz_master_is_current(PG_GETARG_BYTEA_P(0)));
+}
+
 void
 authz_session_init(void)
 {
@@ -160,6 +213,13 @@ authz_session_init(void)
 							NULL,
 							&session_lifetime,
 							30 * SECS_PER_DAY, 60, 10 * 366 * SECS_PER_DAY,
+							PGC_SUSET, GUC_UNIT_S,
+							NULL, NULL, NULL);
+	DefineCustomIntVariable("authz.step_up_max_age",
+							"How old an authentication may be for what needs a fresh one.",
+							NULL,
+							&step_up_max_age,
+							15 * SECS_PER_MINUTE, 30, SECS_PER_DAY,
 							PGC_SUSET, GUC_UNIT_S,
 							NULL, NULL, NULL);
 }
