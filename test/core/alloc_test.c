@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * alloc_test.c
- *	  Every entry point of cedar.h and explain.h that allocates, under an allocator that
- *	  fails: the answer is CEDAR_ERR_NOMEM, nothing is left behind, and the
+ *	  Every entry point of cedar.h, explain.h and link.h that allocates, under an
+ *	  allocator that fails: the answer is CEDAR_ERR_NOMEM, nothing is left behind, and the
  *	  same call in the same arena succeeds when there is memory again.
  *
  * The library takes blocks from the host and cuts them itself, so that the
@@ -18,6 +18,7 @@
 
 #include "explain.h"
 #include "harness.h"
+#include "link.h"
 #include "partial.h"
 #include "spec_eval.h"
 
@@ -396,6 +397,29 @@ do_request(Fixture *f, CedarArena *arena, bool *right, CedarError *err)
 }
 
 static CedarCode
+do_links(Fixture *f, CedarArena *arena, bool *right, CedarError *err)
+{
+	static const char templates[] = "permit (principal in ?principal, action, resource in ?resource);";
+	static const char json[] = "[{\"templateId\": \"policy0\", \"newId\": \"a\", \"values\":"
+		" {\"?principal\": {\"type\": \"G\", \"id\": \"g\"}, \"?resource\": {\"type\": \"D\", \"id\": \"d\"}}},"
+		" {\"templateId\": \"policy0\", \"newId\": \"b\", \"values\":"
+		" {\"?principal\": {\"type\": \"G\", \"id\": \"h\"}, \"?resource\": {\"type\": \"D\", \"id\": \"d\"}}}]";
+	CedarAst   *ast;
+	CedarLink  *links;
+	uint32_t	n;
+	CedarCode	code = cedar_parse(arena, templates, strlen(templates), &ast, err);
+
+	(void) f;
+	if (code != CEDAR_OK)
+		return code;
+	code = cedar_links_from_json(arena, ast, json, strlen(json), &links, &n, err);
+	*right = code == CEDAR_OK && n == 2 && links[1].policy == 0 && links[1].id->bytes[0] == 'b' &&
+		cedar_uid_equal(links[0].resource, links[1].resource) &&
+		!cedar_uid_equal(links[0].principal, links[1].principal);
+	return code;
+}
+
+static CedarCode
 do_requests(Fixture *f, CedarArena *arena, bool *right, CedarError *err)
 {
 	static char text[3 * sizeof(request_text)];
@@ -667,6 +691,7 @@ static const struct
 	{"cedar_entity_merge", do_entity_merge, false},
 	{"cedar_request_from_json", do_request, false},
 	{"cedar_requests_from_json", do_requests, false},
+	{"cedar_links_from_json", do_links, false},
 	{"cedar_context_from_json", do_context, false},
 	{"cedar_authorize", do_authorize, false},
 	{"cedar_authorize, entities in the arena", do_authorize_source, false},
@@ -827,6 +852,7 @@ main(void)
 
 	check_complete("../../src/cedar/cedar.h", 13);
 	check_complete("../../src/cedar/explain.h", 3);
+	check_complete("../../src/cedar/link.h", 1);
 	check_verify();
 	for (size_t i = 0; i < LENGTH(entries); i++)
 	{
