@@ -148,13 +148,30 @@ SELECT pg_extension_config_dump('authz.user_passwords', '');
 
 CREATE TABLE authz.user_groups (
 	user_id uuid NOT NULL REFERENCES authz.users ON DELETE CASCADE,
-	parent authz.entity_uid NOT NULL,
-	PRIMARY KEY (user_id, parent)
+	group_type text COLLATE "C" NOT NULL DEFAULT 'Group'
+		CHECK (authz.entity_uid_type(authz.entity_uid(group_type, '')) = group_type),
+	group_id text COLLATE "C" NOT NULL,
+	PRIMARY KEY (user_id, group_type, group_id)
 );
 COMMENT ON TABLE authz.user_groups IS 'What users are directly in: groups, roles, organisations';
 COMMENT ON COLUMN authz.user_groups.user_id IS 'The member';
-COMMENT ON COLUMN authz.user_groups.parent IS 'The group, an entity uid such as Group::"staff"';
+COMMENT ON COLUMN authz.user_groups.group_type IS 'The entity type of the group';
+COMMENT ON COLUMN authz.user_groups.group_id IS 'The id of the group; with the type it is the entity Group::"staff"';
 SELECT pg_extension_config_dump('authz.user_groups', '');
+
+CREATE FUNCTION authz.users_map() RETURNS void
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	PERFORM authz.map_entity_type(authz.setting('authz.principal_type'), 'authz.users', 'id',
+		attrs => '{"email": "email_normalized", "attributes": "attributes"}',
+		parents => '[{"table": "authz.user_groups", "id": "user_id", "type_column": "group_type", "column": "group_id"}]',
+		"where" => 'active');
+END
+$$;
+COMMENT ON FUNCTION authz.users_map() IS
+	'From now on the entities of authz.principal_type are the active users: attributes email and attributes (a record), parents by user_groups. unmap_entity_type ends it';
 
 CREATE FUNCTION authz.get_user(id uuid) RETURNS authz.users
 LANGUAGE sql STABLE STRICT SECURITY DEFINER
@@ -629,7 +646,8 @@ AS $$
 DECLARE
 	new_id uuid := authz.user_create(email, NULL, attributes);
 BEGIN
-	INSERT INTO authz.user_groups (user_id, parent) SELECT DISTINCT new_id, unnest(groups);
+	INSERT INTO authz.user_groups (user_id, group_type, group_id)
+		SELECT DISTINCT new_id, authz.entity_uid_type(g), authz.entity_uid_id(g) FROM unnest(groups) g;
 	PERFORM authz.token_send(new_id, 'invitation', authz.setting('authz.invitation_lifetime')::interval);
 	RETURN new_id;
 END
@@ -674,7 +692,7 @@ REVOKE ALL ON FUNCTION
 	authz.password_attempt(text, text, text, text), authz.password_is_current(text),
 	authz.password_check_hash(text), authz.password_is_common(text),
 	authz.email_fold(text), authz.email_normalize(text),
-	authz.get_user(uuid), authz.get_users_batch(uuid[]),
+	authz.users_map(), authz.get_user(uuid), authz.get_users_batch(uuid[]),
 	authz.outbox_put(text, uuid, jsonb), authz.outbox_take(integer),
 	authz.one_time_token_create(uuid, text, interval, jsonb), authz.one_time_token_use(text, text),
 	authz.password_problem(text, text), authz.password_set(uuid, text, uuid),

@@ -138,7 +138,7 @@ SELECT authz.email_verification_send(:'dave');
 UPDATE authz.users SET email = 'David@example.com' WHERE id = :'dave';
 SELECT count(*) FROM authz.one_time_tokens WHERE user_id = :'dave' AND purpose = 'email_verification';
 SELECT authz.invite('frank@example.com', '{"level": 1}', ARRAY['Group::"staff"', 'Group::"staff"']::authz.entity_uid[]) AS frank \gset
-SELECT parent FROM authz.user_groups WHERE user_id = :'frank';
+SELECT group_type, group_id FROM authz.user_groups WHERE user_id = :'frank';
 SELECT payload->>'token' AS token FROM authz.outbox_take() WHERE kind = 'invitation' \gset
 SELECT authz.reset_password(:'token', 'correct horse battery');
 SELECT email_verified_at IS NOT NULL AS verified FROM authz.users WHERE id = :'frank';
@@ -147,6 +147,26 @@ SELECT authz.change_password(:'frank', 'correct horse battery', 'short');
 SELECT authz.change_password(:'frank', 'correct horse battery', 'a quite new password');
 SELECT authz.password_verify('a quite new password', hash) FROM authz.user_passwords WHERE user_id = :'frank';
 SELECT kind FROM authz.outbox_take();
+
+-- Users are principals, with groups and attributes, as long as they are active.
+SELECT authz.users_map();
+INSERT INTO authz.policies (policy_id, policy) VALUES ('staff', 'permit (principal in Group::"all", action, resource) when { principal.attributes.level >= 1 && principal.email like "*@example.com" };');
+INSERT INTO authz.entities (uid, parents) VALUES ('Group::"staff"', ARRAY['Group::"all"']::authz.entity_uid[]);
+SELECT authz.authz_check(authz.entity_uid('User', :'frank'), 'Action::"view"', 'Doc::"1"') AS frank, authz.authz_check(authz.entity_uid('User', :'alice'), 'Action::"view"', 'Doc::"1"') AS alice;
+BEGIN;
+UPDATE authz.users SET active = false WHERE id = :'frank';
+SELECT authz.authz_check(authz.entity_uid('User', :'frank'), 'Action::"view"', 'Doc::"1"') AS inactive;
+ROLLBACK;
+BEGIN;
+DELETE FROM authz.user_groups WHERE user_id = :'frank';
+SELECT authz.authz_check(authz.entity_uid('User', :'frank'), 'Action::"view"', 'Doc::"1"') AS left_the_group;
+ROLLBACK;
+\set VERBOSITY terse
+INSERT INTO authz.user_groups VALUES (:'frank', 'no type', 'x');
+\set VERBOSITY default
+SELECT authz.unmap_entity_type('User');
+DELETE FROM authz.policies;
+DELETE FROM authz.entities;
 
 -- Throttling: ROLLBACK takes nothing back, subtransactions neither.
 CREATE FUNCTION attempt(password text, account text, address text DEFAULT NULL) RETURNS text LANGUAGE sql
