@@ -120,7 +120,10 @@ CREATE TABLE authz.users (
 	created_at timestamptz NOT NULL DEFAULT now(),
 	last_login timestamptz,
 	active boolean NOT NULL DEFAULT true,
-	attributes jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(attributes) = 'object')
+	attributes jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(attributes) = 'object'),
+	source text,
+	source_key text,
+	CONSTRAINT users_source_key UNIQUE (source, source_key)
 ) WITH (fillfactor = 85);
 COMMENT ON TABLE authz.users IS 'Those who sign in; each is the principal User::"<id>"';
 COMMENT ON COLUMN authz.users.id IS 'The claim sub of its tokens';
@@ -131,6 +134,8 @@ COMMENT ON COLUMN authz.users.created_at IS 'When the user registered, or was im
 COMMENT ON COLUMN authz.users.last_login IS 'The last sign-in; null: never';
 COMMENT ON COLUMN authz.users.active IS 'False: cannot sign in, and all sessions are ended';
 COMMENT ON COLUMN authz.users.attributes IS 'Attributes of the principal, a JSON object as in authz.entities.attrs';
+COMMENT ON COLUMN authz.users.source IS 'Where the user came from: the name of an import, or of a table that is followed; null: from here';
+COMMENT ON COLUMN authz.users.source_key IS 'The user''s key there';
 CREATE INDEX idx_users_email_active ON authz.users (email_normalized) INCLUDE (id) WHERE active;
 COMMENT ON INDEX authz.idx_users_email_active IS 'Active users by email';
 SELECT pg_extension_config_dump('authz.users', '');
