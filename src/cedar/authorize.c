@@ -198,7 +198,7 @@ consider_lists(Authorization *a, const CedarCandidates *found, const CedarPolicy
 			TRY(cedar_filed_may_apply(&a->eval, list->at[k].also, &may_apply));
 			if (!may_apply)
 				continue;
-			if (array != NULL)
+			if (layer == NULL)
 				TRY(consider(a, &array[number], number));
 			else if (!cedar_layer_is_gone(layer, number))
 			{

@@ -821,6 +821,7 @@ cedar_eval_condition(CedarEval *e, const CedarPiece *piece, bool *result)
 {
 	CedarValue	v;
 
+	v.kind = CEDAR_LONG;		/* what nobody wrote is not true */
 	e->block = (const char *) piece;
 	e->nodes = cedar_piece_nodes(piece);
 	e->steps = CEDAR_MAX_STEPS;

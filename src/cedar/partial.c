@@ -192,7 +192,9 @@ is_unknown_entity(const Part *part)
 static const CedarStr *
 unknown_type(const Partial *p, const Part *part)
 {
-	return is_unknown_entity(part) ? p->unknown->type[part->expr->n] : NULL;
+	const CedarExpr *e = part->expr;
+
+	return e != NULL && is_unknown_entity(part) ? p->unknown->type[e->n] : NULL;
 }
 
 static bool

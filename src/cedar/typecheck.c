@@ -487,15 +487,15 @@ literal_of(const TypeCheck *t, const Checked *e, bool action_counts, CedarValue 
 		case CEDAR_OP_AND:
 		case CEDAR_OP_OR:
 			/* the reference folds these when all of them are literals */
+			if (e->count == 0)
+				return false;
+			*v = e->list[0]->lit;
 			for (uint32_t i = 0; i < e->count; i++)
 			{
-				CedarValue	one;
-
 				if (e->list[i]->op != CEDAR_OP_LIT || e->list[i]->lit.kind != CEDAR_BOOL)
 					return false;
-				one = e->list[i]->lit;
-				if (i == 0 || one.u.i == (e->op == CEDAR_OP_OR))
-					*v = one;
+				if (e->list[i]->lit.u.i == (e->op == CEDAR_OP_OR))
+					*v = e->list[i]->lit;
 			}
 			return true;
 		default:

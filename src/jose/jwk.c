@@ -342,7 +342,7 @@ make_rsa(const Source *s, BIGNUM *const *v, EVP_PKEY **pkey)
 		OSSL_PARAM_BLD_free(bld);
 		return jose_crypto_fail(s->err, JOSE_ERR_CRYPTO, "making a key of a JWK");
 	}
-	
+
 	/* the parts were checked: a refusal is not theirs */
 	return from_params(s, "RSA", bld, JOSE_ERR_CRYPTO, pkey);
 }
