@@ -28,7 +28,6 @@
 #include <openssl/sha.h>
 
 #include "catalog/pg_collation.h"
-#include "common/unicode_norm.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "mb/pg_wchar.h"

@@ -45,6 +45,8 @@ relation_invalidated(Datum arg, Oid relid)
 		relid == relations.entities ||
 		relid == relations.entities_pkey ||
 		relid == relations.entity_mappings ||
+		relid == relations.sessions ||
+		relid == relations.sessions_pkey ||
 		relid == relations.gateway_roles ||
 		relid == relations.gateway_roles_pkey ||
 		relid == relations.signing_keys ||
@@ -109,6 +111,8 @@ authz_relations(void)
 	found.entity_mappings = relation_find(schema, "entity_mappings");
 	found.gateway_roles = relation_find(schema, "gateway_roles");
 	found.gateway_roles_pkey = relation_find(schema, "gateway_roles_pkey");
+	found.sessions = relation_find(schema, "sessions");
+	found.sessions_pkey = relation_find(schema, "sessions_pkey");
 	found.signing_keys = relation_find(schema, "signing_keys");
 	found.signing_keys_pkey = relation_find(schema, "signing_keys_pkey");
 	found.signing_keys_active_key = relation_find(schema, "signing_keys_active_key");

@@ -29,6 +29,8 @@ typedef struct AuthzRelations
 	Oid			entity_mappings;
 	Oid			gateway_roles;
 	Oid			gateway_roles_pkey;
+	Oid			sessions;
+	Oid			sessions_pkey;
 	Oid			signing_keys;
 	Oid			signing_keys_pkey;
 	Oid			signing_keys_active_key;
@@ -83,6 +85,11 @@ typedef struct AuthzRelations
 #define Natts_entity_mappings			9
 
 #define Anum_gateway_roles_role_name	1
+
+#define Anum_sessions_id			1
+#define Anum_sessions_user_id		2
+#define Anum_sessions_expires_at	4
+#define Anum_sessions_ended_at		7
 
 #define Anum_signing_keys_kid			1
 #define Anum_signing_keys_alg			2

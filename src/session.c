@@ -16,13 +16,22 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
 #include "fmgr.h"
+#include "utils/fmgroids.h"
 #include "utils/fmgrprotos.h"
 #include "utils/guc.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
 
+#include "error.h"
+#include "relation.h"
 #include "session.h"
+#include "token.h"
 #include "token_master.h"
 
 #define KEY_LEN 32
@@ -123,6 +132,51 @@ authz_unseal(PG_FUNCTION_ARGS)
 	if (!done)
 		PG_RETURN_NULL();
 	PG_RETURN_BYTEA_P(out);
+}
+
+void
+authz_session_require_live(Jsonb *claims)
+{
+	AuthzRelations rels = *authz_relations();
+	JsonbValue *sid = authz_token_claim(claims, "sid");
+	JsonbValue *sub = authz_token_claim(claims, "sub");
+	Datum		id;
+	Relation	sessions;
+	Snapshot	snapshot;
+	SysScanDesc scan;
+	ScanKeyData key;
+	HeapTuple	tuple;
+	bool		live = false;
+
+	if (sid == NULL)
+		return;
+	id = DirectFunctionCall1(uuid_in, CStringGetDatum(pnstrdup(sid->val.string.val, sid->val.string.len)));
+	sessions = table_open(rels.sessions, AccessShareLock);
+	snapshot = RegisterSnapshot(GetCatalogSnapshot(rels.sessions));
+	ScanKeyInit(&key, Anum_sessions_id, BTEqualStrategyNumber, F_UUID_EQ, id);
+	scan = systable_beginscan(sessions, rels.sessions_pkey, true, snapshot, 1, &key);
+	tuple = systable_getnext(scan);
+	if (HeapTupleIsValid(tuple) && sub != NULL)
+	{
+		TupleDesc	desc = RelationGetDescr(sessions);
+		bool		isnull;
+		char	   *user = DatumGetCString(DirectFunctionCall1(uuid_out,
+															   heap_getattr(tuple, Anum_sessions_user_id, desc, &isnull)));
+		TimestampTz expires = DatumGetTimestampTz(heap_getattr(tuple, Anum_sessions_expires_at, desc, &isnull));
+
+		live = heap_attisnull(tuple, Anum_sessions_ended_at, desc) &&
+			expires > GetCurrentTimestamp() &&
+			strlen(user) == sub->val.string.len &&
+			memcmp(user, sub->val.string.val, sub->val.string.len) == 0;
+	}
+	systable_endscan(scan);
+	UnregisterSnapshot(snapshot);
+	table_close(sessions, NoLock);
+	if (!live)
+		ereport(ERROR,
+				(errcode(AUTHZ_ERRCODE_HTTP_401),
+				 errmsg("the session has ended"),
+				 errhint("Sign in again.")));
 }
 
 /* What a seed is bound to under the master key. */

@@ -8,6 +8,15 @@
 #ifndef AUTHZ_SESSION_H
 #define AUTHZ_SESSION_H
 
+#include "utils/jsonb.h"
+
+/*
+ * Raise PT401, which PostgREST answers as 401, when claims of this database
+ * name a session (sid, sub) that has ended or expired.  One look-up by primary
+ * key that sees the latest committed state; reads only.
+ */
+extern void authz_session_require_live(Jsonb *claims);
+
 extern void authz_session_init(void);
 
 #endif							/* AUTHZ_SESSION_H */

@@ -45,6 +45,7 @@
 #include "entity_uid.h"
 #include "error.h"
 #include "relation.h"
+#include "session.h"
 #include "token.h"
 
 #define CLAIMS_SETTING "request.jwt.claims"
@@ -206,6 +207,8 @@ pin_token(const char *text, size_t len, bool over_http)
 	if (authz_token_verify(text, len, &check, &token, &err) != JOSE_OK)
 		authz_raise_token(&err, over_http);
 	check_role(&token, over_http);
+	if (token.issuer == NULL)
+		authz_session_require_live(token.claims);
 	if (!claims_principal(token.claims, token.issuer, &principal))
 	{
 		/* A service may have a role and no name; a foreign subject has one. */

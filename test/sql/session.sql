@@ -157,6 +157,12 @@ SELECT id = (authz.claims()->>'sid')::uuid AS session FROM authz.current_session
 DELETE FROM authz.users;
 SELECT authz.session_check();
 ROLLBACK;
+-- A token of an ended session makes nobody a principal.
+SELECT authz.session_end((authz.jwt_decode(:'a'::jsonb->>'access_token')->'claims'->>'sid')::uuid) AS ended;
+SELECT authz.set_principal(:'a'::jsonb->>'access_token');
+SELECT authz.set_principal(authz.jwt_sign(jsonb_build_object('sub', :'alice', 'sid', '00000000-0000-0000-0000-000000000000')));
+SELECT authz.set_principal(authz.jwt_sign('{"sub": "x", "sid": "no uuid"}'));
+SELECT authz.set_principal(authz.jwt_sign('{"sub": "service"}'));
 EXPLAIN (COSTS OFF) SELECT FROM authz.sessions s WHERE s.user_id = '00000000-0000-0000-0000-000000000000' AND s.expires_at > now();
 
 -- Purging takes what is long over.
