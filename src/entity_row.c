@@ -984,6 +984,39 @@ reference_value(CedarArena *arena, const CedarUid *uid, AuthzReference *referenc
 	return true;
 }
 
+const CedarUid *
+authz_row_uid(AuthzMapping *mapping, TupleTableSlot *slot, CedarArena *arena)
+{
+	AuthzMapTable *table = mapping->table;
+	StringInfoData id;
+
+	initStringInfo(&id);
+	for (int i = 0; i < table->n_keys; i++)
+	{
+		char		buffer[TEXT_BUFFER];
+		const char *text;
+		size_t		len;
+		bool		isnull;
+		Datum		value = slot_getattr(slot, table->keys[i]->attnum, &isnull);
+
+		if (isnull)
+			ereport(ERROR,
+					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					 errmsg("a row without an id is no entity"),
+					 errdetail("Column \"%s\" is null.", table->keys[i]->name)));
+		datum_text(table->keys[i], value, buffer, &text, &len);
+		if (table->n_keys == 1)
+			appendBinaryStringInfo(&id, text, len);
+		else
+		{
+			if (i > 0)
+				appendStringInfoChar(&id, '/');
+			segment_append(&id, text, len);
+		}
+	}
+	return uid_make(arena, mapping->type->bytes, mapping->type->len, id.data, id.len);
+}
+
 /* ---------------------------------------------------------------- entities */
 
 static const CedarRecord *

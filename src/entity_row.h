@@ -60,6 +60,10 @@ extern AuthzScan *authz_row_scan(AuthzRowReader *reader, AuthzMapTable *table);
 extern bool authz_row_has_id(AuthzMapTable *table, HeapTuple tuple, TupleDesc desc,
 							 const CedarUid *uid);
 
+/* The uid of a row of a mapping's table; raises when its id is null. */
+extern const CedarUid *authz_row_uid(AuthzMapping *mapping, TupleTableSlot *slot,
+									 CedarArena *arena);
+
 /*
  * Build of the row what it says of the entity: attributes, tags in a column,
  * parents in columns.  Raises for a value that Cedar does not have.

@@ -29,6 +29,7 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
+#include "utils/guc.h"
 #include "utils/jsonb.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -41,11 +42,13 @@
 #include "entity.h"
 #include "entity_uid.h"
 #include "error.h"
+#include "filter.h"
 #include "filter_sql.h"
 #include "host.h"
 #include "json.h"
 #include "policy.h"
 #include "policy_schema.h"
+#include "protect.h"
 #include "relation.h"
 #include "statement.h"
 
@@ -178,6 +181,17 @@ policy_call(Question *q, const CedarPolicy *policy)
 	char	   *row = authz_filter_uid(&q->rows);
 	bool		principal = q->rows.var == CEDAR_VAR_PRINCIPAL;
 
+	if (q->rows.at_run_time)
+	{
+		char	   *id = pnstrdup(policy->id, policy->id_len);
+		char	   *type = pnstrdup(q->rows.type->bytes, q->rows.type->len);
+
+		return psprintf("authz.protected_policy(%s, %s, " INT64_FORMAT ", %s, %s, %s, %s)",
+						authz_protect_seal(authz_filter_sealed_text(q->version->set, q->version->version, id,
+																	q->request.action, type)),
+						quote_literal_cstr(q->version->set), q->version->version, quote_literal_cstr(id),
+						uid_literal(q->request.action), quote_literal_cstr(type), q->rows.alias);
+	}
 	return psprintf("authz.filter_policy(%s, %s, %s, %s, %s, %s::jsonb)",
 					quote_literal_cstr(q->version->set),
 					quote_literal_cstr(pnstrdup(policy->id, policy->id_len)),
@@ -206,13 +220,13 @@ residual_condition(Question *q, const CedarResidual *r, const char **why)
 	return policy_call(q, &policy);
 }
 
-/* The rows that are allowed, as a condition of SQL. */
+/* The rows that are allowed, as a condition of SQL; with the mapping's own. */
 static char *
-question_condition(Question *q)
+question_condition(Question *q, bool with_where)
 {
 	StringInfoData all[2];		/* permits, forbids */
 	bool		certain[2] = {false, false};
-	char	   *where = authz_filter_where(&q->rows);
+	char	   *where = with_where ? authz_filter_where(&q->rows) : NULL;
 
 	if (q->partial.decision == CEDAR_PARTIAL_DENY)
 		return pstrdup("false");
@@ -254,6 +268,97 @@ question_condition(Question *q)
 	return psprintf("(%s) AND (%s)", where, all[0].data);
 }
 
+char *
+authz_filter_sealed_text(const char *set, int64 version, const char *id, const CedarUid *action, const char *type)
+{
+	/* Quoted, so that no two calls have one text. */
+	return psprintf("%s " INT64_FORMAT " %s %s %s", quote_literal_cstr(set), version, quote_literal_cstr(id),
+					uid_literal(action), quote_literal_cstr(type));
+}
+
+char *
+authz_filter_mapping_where(const char *type)
+{
+	CedarArena *arena = authz_arena_create(CurrentMemoryContext);
+	CedarError	err;
+	AuthzFilterRows rows = {.maps = authz_maps_acquire(),.base = true,.alias = ""};
+	const CedarUid *probe;
+	char	   *where;
+
+	if (cedar_uid_make(arena, type, strlen(type), "", 0, &probe, &err) != CEDAR_OK)
+		authz_raise(&err, AUTHZ_TEXT_UID, NULL, 0, "entity type", NULL);
+	rows.mapping = rows.maps == NULL ? NULL : authz_maps_find(rows.maps, probe);
+	if (rows.mapping == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("entity type \"%s\" is not mapped", type)));
+	rows.alias_name = authz_filter_default_alias(&rows);
+	where = authz_filter_where(&rows);
+	authz_maps_release(rows.maps);
+	return where;
+}
+
+/* Has the table the columns that the mapping's table has? */
+static bool
+has_columns(Oid relid, AuthzMapTable *table)
+{
+	for (int i = 0; i < table->n_columns; i++)
+	{
+		AttrNumber	attnum = get_attnum(relid, authz_filter_base_column(table, &table->columns[i]));
+		Oid			type = attnum == InvalidAttrNumber ? InvalidOid : getBaseType(get_atttype(relid, attnum));
+
+		if (table->columns[i].array && OidIsValid(type))
+			type = getBaseType(get_element_type(type));
+		if (type != table->columns[i].type)
+			return false;
+	}
+	return true;
+}
+
+char *
+authz_filter_for_anyone(Datum action, const char *type, Oid relid, const char *alias, Oid *check_as)
+{
+	Question	q = {.arena = authz_arena_create(CurrentMemoryContext)};
+	CedarUnknown unknown = {.is = {true, false, true}};
+	AuthzStatement *statement = authz_statement();
+	const CedarUid *probe;
+	char	   *condition = NULL;
+
+	if (cedar_uid_make(q.arena, type, strlen(type), "", 0, &probe, &q.err) != CEDAR_OK)
+		return NULL;
+	q.rows.maps = authz_maps_acquire();
+	q.rows.mapping = q.rows.maps == NULL ? NULL : authz_maps_find(q.rows.maps, probe);
+	if (q.rows.mapping != NULL && has_columns(relid, q.rows.mapping->table))
+	{
+		q.rows.type = unknown.type[CEDAR_VAR_RESOURCE] = cedar_str_make(q.arena, type, strlen(type));
+		q.request.action = authz_uid_to_cedar(q.arena, action);
+		q.request.context = cedar_record_make(q.arena, NULL, 0, NULL);
+		if (q.rows.type == NULL || q.request.context == NULL)
+			ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
+		q.version = authz_policy_get(statement, authz_policy_set);
+		q.reader = authz_entity_begin(statement, NULL, &q.source);
+		authz_schema_overlay(q.version->schema, q.arena, &q.source);
+		if (cedar_partial(q.arena, &q.version->policies, &q.source, &q.request, &unknown,
+						  &q.partial, &q.err) != CEDAR_OK)
+			authz_raise(&q.err, AUTHZ_TEXT_UID, NULL, 0, NULL, psprintf("Policy set \"%s\".", q.version->set));
+		q.rows.var = CEDAR_VAR_RESOURCE;
+		q.rows.alias_name = alias;
+		q.rows.alias = quote_identifier(alias);
+		q.rows.base = true;
+		q.rows.at_run_time = true;
+		q.rows.source = &q.source;
+		q.rows.arena = q.arena;
+		q.rows.err = &q.err;
+		*check_as = q.rows.mapping->table->invoker ? InvalidOid : q.rows.mapping->table->owner;
+		condition = psprintf("(SELECT authz.run_time_asked(%s)) AND (%s)",
+							 quote_literal_cstr(q.version->set), question_condition(&q, false));
+		authz_entity_end(q.reader);
+	}
+	if (q.rows.maps != NULL)
+		authz_maps_release(q.rows.maps);
+	return condition;
+}
+
 /*
  * authz_filter(principal, action, resource_type, context, table_alias,
  * policy_set) → text: the condition, for a query on the mapped table.
@@ -272,7 +377,7 @@ authz_filter(PG_FUNCTION_ARGS)
 	q.request.action = authz_uid_to_cedar(q.arena, PG_GETARG_DATUM(1));
 	question_begin(&q, fcinfo, CEDAR_VAR_RESOURCE, PG_GETARG_TEXT_PP(2), PG_GETARG_JSONB_P(3), 5,
 				   PG_ARGISNULL(4) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(4)), true);
-	condition = question_condition(&q);
+	condition = question_condition(&q, true);
 	question_end(&q);
 	PG_RETURN_TEXT_P(cstring_to_text(condition));
 }
@@ -321,6 +426,22 @@ authz_explain_filter(PG_FUNCTION_ARGS)
 
 /* ------------------------------------------------------------------- lists */
 
+int
+authz_filter_pin_path(void)
+{
+	int			level = NewGUCNestLevel();
+
+	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+	return level;
+}
+
+void
+authz_filter_unpin_path(int level)
+{
+	AtEOXact_GUC(true, level);
+}
+
 /* Who owns authz.entities. */
 static Oid
 entities_owner(void)
@@ -334,12 +455,13 @@ entities_owner(void)
 
 /* Run the list's query and give its uids back. */
 static void
-list_run(FunctionCallInfo fcinfo, Question *q, const char *query, int64 limit)
+list_run(FunctionCallInfo fcinfo, Question *q, const char *query)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	MemoryContext cxt = CurrentMemoryContext;
 	Oid			user;
 	int			security;
+	int			level;
 
 	GetUserIdAndSecContext(&user, &security);
 	PG_TRY();
@@ -350,9 +472,11 @@ list_run(FunctionCallInfo fcinfo, Question *q, const char *query, int64 limit)
 		else if (!q->rows.mapping->table->invoker)
 			SetUserIdAndSecContext(q->rows.mapping->table->owner,
 								   security | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
+		/* No operator or function of the caller's gets these rights. */
+		level = authz_filter_pin_path();
 		if (SPI_connect() != SPI_OK_CONNECT)
 			elog(ERROR, "SPI_connect failed");
-		if (SPI_execute(query, true, limit) != SPI_OK_SELECT)
+		if (SPI_execute(query, true, 0) != SPI_OK_SELECT)
 			elog(ERROR, "could not list: %s", SPI_result_code_string(SPI_result));
 		MemoryContextSwitchTo(cxt);
 		for (uint64 i = 0; i < SPI_processed; i++)
@@ -363,6 +487,7 @@ list_run(FunctionCallInfo fcinfo, Question *q, const char *query, int64 limit)
 			tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, &uid, &isnull);
 		}
 		SPI_finish();
+		authz_filter_unpin_path(level);
 	}
 	PG_FINALLY();
 	{
@@ -375,7 +500,7 @@ list_run(FunctionCallInfo fcinfo, Question *q, const char *query, int64 limit)
 static void
 list_page(FunctionCallInfo fcinfo, Question *q, int after, int limit)
 {
-	char	   *condition = question_condition(q);
+	char	   *condition = question_condition(q, true);
 	char	   *uid = authz_filter_uid(&q->rows);
 	char	   *order = authz_filter_order(&q->rows);
 	int64		n = PG_ARGISNULL(limit) ? 0 : PG_GETARG_INT32(limit);
@@ -405,7 +530,7 @@ list_page(FunctionCallInfo fcinfo, Question *q, int after, int limit)
 	appendStringInfo(&s, " ORDER BY %s", order);
 	if (n > 0)
 		appendStringInfo(&s, " LIMIT " INT64_FORMAT, n);
-	list_run(fcinfo, q, s.data, 0);
+	list_run(fcinfo, q, s.data);
 }
 
 /*
@@ -471,14 +596,14 @@ static CedarUidSet *
 actions_known(CedarArena *arena, const AuthzPolicyVersion *version)
 {
 	CedarUidSet *known = cedar_uidset_create(arena);
+	const CedarSchema *schema = version->schema == NULL ? NULL : version->schema->schema;
+	uint32		n = schema != NULL ? 0 : cedar_policies_count(&version->policies);
 	CedarCode	code = known == NULL ? CEDAR_ERR_NOMEM : CEDAR_OK;
 	bool		added;
 
-	for (uint32 i = 0; version->schema != NULL && code == CEDAR_OK &&
-		 i < version->schema->schema->n_actions; i++)
-		code = cedar_uidset_add(arena, known, version->schema->schema->actions[i].uid, &added);
-	for (uint32 i = 0; version->schema == NULL && code == CEDAR_OK &&
-		 i < cedar_policies_count(&version->policies); i++)
+	for (uint32 i = 0; schema != NULL && code == CEDAR_OK && i < schema->n_actions; i++)
+		code = cedar_uidset_add(arena, known, schema->actions[i].uid, &added);
+	for (uint32 i = 0; code == CEDAR_OK && i < n; i++)
 	{
 		CedarPolicy policy;
 		const CedarScope *scope;
@@ -609,6 +734,23 @@ authz_filter_in(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(found);
 }
 
+bool
+authz_filter_find_policy(const AuthzPolicyVersion *version, text *id, CedarPolicy *policy)
+{
+	for (uint32 i = 0; i < version->policies.n_layers; i++)
+	{
+		const CedarLayer *layer = &version->policies.layers[i];
+		uint32		number;
+
+		if (!cedar_image_find(layer->image, VARDATA_ANY(id), VARSIZE_ANY_EXHDR(id), &number) ||
+			(layer->gone != NULL && (layer->gone[number / 32] >> number % 32 & 1) != 0))
+			continue;
+		cedar_image_policy(layer->image, number, policy);
+		return true;
+	}
+	return false;
+}
+
 /*
  * filter_policy(policy_set, policy_id, principal, action, resource, context) →
  * boolean: does the request satisfy this one policy?
@@ -626,19 +768,9 @@ authz_filter_policy(PG_FUNCTION_ARGS)
 	CedarDecision decision;
 	CedarPolicy policy;
 	CedarError	err;
-	bool		found = false;
+	bool		satisfied;
 
-	for (uint32 i = 0; i < version->policies.n_layers && !found; i++)
-	{
-		const CedarLayer *layer = &version->policies.layers[i];
-		uint32		number;
-
-		found = cedar_image_find(layer->image, VARDATA_ANY(id), VARSIZE_ANY_EXHDR(id), &number) &&
-			(layer->gone == NULL || (layer->gone[number / 32] >> number % 32 & 1) == 0);
-		if (found)
-			cedar_image_policy(layer->image, number, &policy);
-	}
-	if (!found)
+	if (!authz_filter_find_policy(version, id, &policy))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("policy \"%s\" is gone", text_to_cstring(id)),
@@ -654,9 +786,9 @@ authz_filter_policy(PG_FUNCTION_ARGS)
 	if (cedar_authorize(arena, &policy, 1, NULL, &source, &request, true, &decision, &err) != CEDAR_OK)
 		authz_raise(&err, AUTHZ_TEXT_UID, NULL, 0, NULL, NULL);
 	authz_entity_end(reader);
-	found = decision.n_reasons > 0;
+	satisfied = decision.n_reasons > 0;
 	cedar_arena_destroy(arena);
-	PG_RETURN_BOOL(found);
+	PG_RETURN_BOOL(satisfied);
 }
 
 /* Checked 64-bit arithmetic: null where Cedar's fails. */

@@ -37,6 +37,7 @@ typedef enum ValueForm
 	VALUE_ROW,					/* the row's entity itself */
 	VALUE_JSON,					/* sql of type jsonb: any value of Cedar in JSON */
 	VALUE_COND,					/* a bool, as a condition */
+	VALUE_RUN_TIME,				/* of the principal alone; sql is its token */
 	VALUE_NONE					/* fails */
 } ValueForm;
 
@@ -162,6 +163,16 @@ extern void authz_filter_attr_value(const AuthzMapTable *table, const AuthzMapAt
 
 /* When is the value there? */
 extern char *authz_filter_is_there(const Value *v);
+
+/* function of sql/filter.sql, run_time_…, of a value known when the query runs */
+extern char *authz_filter_run_time(const char *function, const Value *v, const char *more);
+
+/*
+ * When is a reference, or the row, what the value names by then?  mode: "is" that
+ * entity, "in" it or something that it is in, "of" the entities of a set.
+ */
+extern bool authz_filter_among_run_time(Lower *l, const Value *v, const Value *run_time,
+										const char *mode, char **out);
 
 /* When is a reference, or the row, one of these? */
 extern bool authz_filter_value_among(Lower *l, const Value *v, const Targets *targets, Cond *out);

@@ -51,8 +51,8 @@ uid_sql(const CedarUid *uid, char **sql)
 /* ---------------------------------------------------------------- columns */
 
 /* A column of the view as the query has to call it. */
-static const char *
-base_column(const AuthzMapTable *table, const AuthzColumn *column)
+const char *
+authz_filter_base_column(const AuthzMapTable *table, const AuthzColumn *column)
 {
 	Relation	view = relation_open(table->view, AccessShareLock);
 	RuleLock   *rules = view->rd_rules;
@@ -79,7 +79,7 @@ base_column(const AuthzMapTable *table, const AuthzColumn *column)
 static char *
 column_sql(const AuthzMapTable *table, const AuthzColumn *column, const char *alias, bool base)
 {
-	const char *name = quote_identifier(base ? base_column(table, column) : column->name);
+	const char *name = quote_identifier(base ? authz_filter_base_column(table, column) : column->name);
 	char	   *sql = psprintf("%s.%s", alias, name);
 	Oid			type;
 	Oid			collation;
@@ -701,9 +701,76 @@ authz_filter_is_there(const Value *v)
 			return pstrdup(NO);
 		case VALUE_COND:
 			return either(v->cond.yes, v->cond.no);
+		case VALUE_RUN_TIME:
+			return authz_filter_run_time("is", v, ", ''");
 		default:
 			return cond;
 	}
+}
+
+/*
+ * A value that is known when the query runs: a subquery of its own, which
+ * PostgreSQL evaluates once, so that an index can be asked for it.
+ */
+char *
+authz_filter_run_time(const char *function, const Value *v, const char *more)
+{
+	return psprintf("(SELECT authz.run_time_%s(%s%s))", function, v->sql, more);
+}
+
+/* The ids of entities of one type that a value known then names. */
+static char *
+run_time_ids(const AuthzColumn *column, const Value *v, const CedarStr *type, const char *mode)
+{
+	char	   *more = psprintf(", %s, '%s'", quote_literal_cstr(pnstrdup(type->bytes, type->len)), mode);
+
+	switch (column->kind)
+	{
+		case AUTHZ_COLUMN_INT2:
+		case AUTHZ_COLUMN_INT4:
+		case AUTHZ_COLUMN_INT8:
+			return psprintf("%s::int8[]", authz_filter_run_time("long_ids", v, more));
+		case AUTHZ_COLUMN_UUID:
+			return psprintf("%s::uuid[]", authz_filter_run_time("uuid_ids", v, more));
+		default:
+			return psprintf("%s::text[]", authz_filter_run_time("ids", v, more));
+	}
+}
+
+bool
+authz_filter_among_run_time(Lower *l, const Value *v, const Value *run_time, const char *mode, char **out)
+{
+	AuthzColumn *const *columns;
+	char	   *const *sql;
+	const CedarStr *type;
+	AuthzColumn element;
+
+	if (v->form == VALUE_ROW && l->rows->mapping != NULL && l->rows->mapping->table->n_keys == 1)
+	{
+		AuthzMapTable *table = l->rows->mapping->table;
+
+		columns = table->keys;
+		sql = authz_filter_columns_sql(table, table->keys, 1, l->rows->alias, l->rows->base);
+		type = l->rows->type;
+	}
+	else if (v->form == VALUE_REFERENCE && v->reference->type != NULL && v->reference->n_columns == 1)
+	{
+		columns = v->reference->columns;
+		sql = v->ids;
+		type = v->reference->type;
+	}
+	else
+		return cannot(l, "a comparison of the principal with what may be of several types, or has several columns");
+	if (!columns[0]->array)
+	{
+		*out = psprintf("%s = ANY (%s)", id_column(columns[0], sql[0]), run_time_ids(columns[0], run_time, type, mode));
+		return true;
+	}
+	element = *columns[0];
+	element.array = false;
+	*out = psprintf("EXISTS (SELECT FROM unnest(%s) AS e WHERE %s = ANY (%s))", sql[0], id_column(&element, "e"),
+					run_time_ids(&element, run_time, type, mode));
+	return true;
 }
 
 /* ids that are those of this entity, whatever its type is called */

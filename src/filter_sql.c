@@ -25,10 +25,157 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
+#include "error.h"
 #include "filter_internal.h"
+#include "protect.h"
 
 static bool lower_cond(Lower *l, const CedarExpr *e, Cond *out);
 static bool lower_value(Lower *l, const CedarExpr *e, Value *out);
+
+/* -------------------------------------------------- known when it runs */
+
+/* Is the variable in it? */
+static bool
+speaks_of(const CedarExpr *e, CedarVar var)
+{
+	check_stack_depth();
+	if (e->op == CEDAR_OP_VAR)
+		return e->n == var;
+	for (uint32 i = 0; e->op != CEDAR_OP_HAS_ATTR && i < e->count; i++)
+		if (speaks_of(e->list[i], var))
+			return true;
+	return (e->a != NULL && speaks_of(e->a, var)) || (e->b != NULL && speaks_of(e->b, var)) ||
+		(e->c != NULL && speaks_of(e->c, var));
+}
+
+static bool
+is_known_later(Lower *l, const CedarExpr *e)
+{
+	return l->rows->at_run_time && !speaks_of(e, l->rows->var) &&
+		speaks_of(e, l->rows->var == CEDAR_VAR_RESOURCE ? CEDAR_VAR_PRINCIPAL : CEDAR_VAR_RESOURCE);
+}
+
+static bool
+known_later(Lower *l, const CedarExpr *e, Value *out)
+{
+	CedarResidual residual = {.state = CEDAR_RESIDUAL_OPEN,.expr = e};
+	const CedarPiece *piece;
+	size_t		size;
+
+	if (cedar_residual_compile(l->rows->arena, &residual, &piece, &size, l->rows->err) != CEDAR_OK)
+		authz_raise(l->rows->err, AUTHZ_TEXT_UID, NULL, 0, NULL, NULL);
+	memset(out, 0, sizeof(*out));
+	out->form = VALUE_RUN_TIME;
+	out->sql = authz_protect_token(piece, size);
+	return true;
+}
+
+/* The function that gives a value of the column's kind; NULL: none does. */
+static const char *
+run_time_function(int kind)
+{
+	switch (kind)
+	{
+		case CEDAR_LONG:
+			return "long";
+		case CEDAR_STRING:
+			return "text";
+		case CEDAR_DECIMAL:
+			return "decimal";
+		case CEDAR_DATETIME:
+			return "datetime";
+		case CEDAR_DURATION:
+			return "duration";
+		case CEDAR_IPADDR:
+			return "ip";
+		default:
+			return NULL;
+	}
+}
+
+/* A column, or a number, as it is compared with such a value. */
+static bool
+beside_run_time(Lower *l, const Value *v, char **sql, char **guard)
+{
+	*guard = pstrdup(YES);
+	if (v->form == VALUE_LONG)
+		*sql = v->sql;
+	else if (v->form == VALUE_COLUMN && !v->column->array && v->column->kind == AUTHZ_COLUMN_UUID)
+		*sql = psprintf("(%s)::text", v->sql);
+	else if (v->form == VALUE_COLUMN && !v->column->array)
+	{
+		*sql = authz_filter_comparable_sql(v->column, v->sql);
+		if (authz_filter_column_kind(v->column) == CEDAR_DECIMAL)
+			*guard = authz_filter_fits_sql(v->column, v->sql);
+	}
+	else
+		return cannot(l, "a comparison of the principal with this kind of value");
+	return true;
+}
+
+static int	value_kind(const Value *v);
+static Cond value_cond(Lower *l, const Value *v);
+
+static bool
+equal_run_time(Lower *l, const Value *other, const Value *run_time, Cond *out)
+{
+	int			kind = value_kind(other);
+	char	   *sql;
+	char	   *guard;
+	char	   *yes;
+
+	if (other->form == VALUE_ROW || (other->form == VALUE_REFERENCE && kind == CEDAR_ENTITY))
+	{
+		if (!authz_filter_among_run_time(l, other, run_time, "is", &yes))
+			return false;
+		guard = pstrdup(YES);
+	}
+	else if (kind == CEDAR_BOOL)
+	{
+		Cond		p = value_cond(l, other);
+		Cond		q = value_cond(l, run_time);
+
+		yes = either(both(p.yes, q.yes), both(p.no, q.no));
+		guard = pstrdup(YES);
+	}
+	else
+	{
+		if (!beside_run_time(l, other, &sql, &guard))
+			return false;
+		yes = psprintf("%s = %s", sql, authz_filter_run_time(run_time_function(kind), run_time, ""));
+	}
+	/* Of whatever kind it is then: unequal, unless it fails. */
+	*out = cond_if(guard, (Cond) {yes, both(both(authz_filter_is_there(other), authz_filter_is_there(run_time)),
+											not_true(yes))});
+	return true;
+}
+
+static const char *const operators[] = {"=", "<>", "<", "<=", ">", ">="};
+static const CedarOp opposites[] = {
+	CEDAR_OP_NE, CEDAR_OP_EQ, CEDAR_OP_GE, CEDAR_OP_GT, CEDAR_OP_LE, CEDAR_OP_LT
+};
+static const CedarOp swapped[] = {
+	CEDAR_OP_EQ, CEDAR_OP_NE, CEDAR_OP_GT, CEDAR_OP_GE, CEDAR_OP_LT, CEDAR_OP_LE
+};
+
+StaticAssertDecl(CEDAR_OP_GE - CEDAR_OP_EQ + 1 == lengthof(operators), "one for each comparison");
+
+/* other op run_time, of an order; a value of another kind fails. */
+static bool
+compare_run_time(Lower *l, CedarOp op, const Value *other, const Value *run_time, Cond *out)
+{
+	const char *function = run_time_function(value_kind(other));
+	char	   *sql;
+	char	   *guard;
+	char	   *value;
+
+	if (!beside_run_time(l, other, &sql, &guard))
+		return false;
+	value = authz_filter_run_time(function, run_time, "");
+	*out = cond_if(guard, (Cond) {psprintf("%s %s %s", sql, operators[op - CEDAR_OP_EQ], value),
+					psprintf("%s %s %s", sql, operators[opposites[op - CEDAR_OP_EQ] - CEDAR_OP_EQ], value)});
+	return true;
+}
 
 /* -------------------------------------------------------------- hierarchies */
 
@@ -44,6 +191,16 @@ lower_in(Lower *l, const CedarExpr *e, Cond *out)
 	if (a.form == VALUE_NONE || b.form == VALUE_NONE)
 	{
 		*out = cond_fails();
+		return true;
+	}
+	if (a.form == VALUE_RUN_TIME && (b.form == VALUE_ROW || b.form == VALUE_REFERENCE))
+	{
+		char	   *yes;
+
+		if (!authz_filter_among_run_time(l, &b, &a, "in", &yes))
+			return false;
+		*out = (Cond) {yes, both(both(authz_filter_is_there(&b), authz_filter_run_time("is", &a, ", 'entity'")),
+								 not_true(yes))};
 		return true;
 	}
 	if (b.form == VALUE_LITERAL)
@@ -136,6 +293,9 @@ value_cond(Lower *l, const Value *v)
 			if (value_kind(v) == CEDAR_BOOL)
 				return (Cond) {v->sql, psprintf("NOT %s", v->sql)};
 			return cond_fails();
+		case VALUE_RUN_TIME:
+			return (Cond) {authz_filter_run_time("bool", v, ""),
+				psprintf("NOT %s", authz_filter_run_time("bool", v, ""))};
 		case VALUE_JSON:
 			return (Cond) {psprintf("%s = 'true'::jsonb", v->sql), psprintf("%s = 'false'::jsonb", v->sql)};
 		default:
@@ -217,17 +377,6 @@ compare_sql(Lower *l, const Value *v, const AuthzColumn *like, char **sql, char 
 			return cannot(l, "a comparison of this kind");
 	}
 }
-
-static const char *const operators[] = {"=", "<>", "<", "<=", ">", ">="};
-static const CedarOp opposites[] = {
-	CEDAR_OP_NE, CEDAR_OP_EQ, CEDAR_OP_GE, CEDAR_OP_GT, CEDAR_OP_LE, CEDAR_OP_LT
-};
-
-static const CedarOp swapped[] = {
-	CEDAR_OP_EQ, CEDAR_OP_NE, CEDAR_OP_GT, CEDAR_OP_GE, CEDAR_OP_LT, CEDAR_OP_LE
-};
-
-StaticAssertDecl(CEDAR_OP_GE - CEDAR_OP_EQ + 1 == lengthof(operators), "one for each comparison");
 
 /* Two values of one kind. */
 static bool
@@ -314,7 +463,12 @@ lower_equal(Lower *l, const CedarExpr *e, Cond *out)
 		*out = cond_fails();
 		return true;
 	}
-	if (a.form == VALUE_JSON || b.form == VALUE_JSON)
+	if (a.form == VALUE_RUN_TIME || b.form == VALUE_RUN_TIME)
+	{
+		if (!equal_run_time(l, a.form == VALUE_RUN_TIME ? &b : &a, a.form == VALUE_RUN_TIME ? &a : &b, out))
+			return false;
+	}
+	else if (a.form == VALUE_JSON || b.form == VALUE_JSON)
 	{
 		if (!equal_json(l, a.form == VALUE_JSON ? &a : &b, a.form == VALUE_JSON ? &b : &a, out))
 			return false;
@@ -374,6 +528,17 @@ lower_compare(Lower *l, const CedarExpr *e, Cond *out)
 			v->sql = psprintf("authz.filter_long(%s)", v->sql);
 		}
 	}
+	if (a.form == VALUE_RUN_TIME || b.form == VALUE_RUN_TIME)
+	{
+		Value	   *other = a.form == VALUE_RUN_TIME ? &b : &a;
+
+		kind = value_kind(other);
+		if (kind == CEDAR_LONG || kind == CEDAR_DATETIME || kind == CEDAR_DURATION)
+			return compare_run_time(l, other == &a ? (CedarOp) e->op : swapped[e->op - CEDAR_OP_EQ], other,
+									other == &a ? &b : &a, out);
+		*out = cond_fails();
+		return true;
+	}
 	kind = value_kind(&a);
 	if (kind != value_kind(&b) ||
 		(kind != CEDAR_LONG && kind != CEDAR_DATETIME && kind != CEDAR_DURATION))
@@ -392,6 +557,7 @@ lower_call(Lower *l, const CedarExpr *e, Cond *out)
 	static const CedarOp comparisons[] = {CEDAR_OP_LT, CEDAR_OP_LE, CEDAR_OP_GT, CEDAR_OP_GE};
 	Value		args[2];
 	char	   *in;
+	int			later = -1;
 
 	if (cedar_residual_fails(e))
 	{
@@ -406,11 +572,24 @@ lower_call(Lower *l, const CedarExpr *e, Cond *out)
 			return false;
 		if (args[i].form == VALUE_JSON)
 			return cannot(l, "an extension function of JSON");
+		if (args[i].form == VALUE_RUN_TIME)
+		{
+			later = i;
+			continue;
+		}
 		if (value_kind(&args[i]) != (int) cedar_fn_argument_kind((CedarFn) e->n, i))
 		{
 			*out = cond_fails();
 			return true;
 		}
+	}
+	if (later >= 0)
+	{
+		if (e->n < CEDAR_FN_LESS_THAN || e->n > CEDAR_FN_GREATER_THAN_OR_EQUAL)
+			return cannot(l, "a call of this function with the principal");
+		return compare_run_time(l, later == 1 ? comparisons[e->n - CEDAR_FN_LESS_THAN] :
+								swapped[comparisons[e->n - CEDAR_FN_LESS_THAN] - CEDAR_OP_EQ],
+								&args[1 - later], &args[later], out);
 	}
 	switch ((CedarFn) e->n)
 	{
@@ -457,6 +636,64 @@ lower_call(Lower *l, const CedarExpr *e, Cond *out)
 /* -------------------------------------------------------------------- sets */
 
 static bool
+contains_run_time(Lower *l, const Value *set, const Value *of, Cond *out)
+{
+	char	   *yes;
+
+	if (set->form == VALUE_RUN_TIME)
+	{
+		if (of->form == VALUE_ROW || of->form == VALUE_REFERENCE)
+		{
+			if (value_kind(of) != CEDAR_ENTITY)
+				return cannot(l, "a set of sets");
+			if (!authz_filter_among_run_time(l, of, set, "of", &yes))
+				return false;
+		}
+		else
+		{
+			char	   *sql;
+			char	   *guard;
+
+			if (!beside_run_time(l, of, &sql, &guard))
+				return false;
+			if (value_kind(of) != CEDAR_STRING && value_kind(of) != CEDAR_LONG)
+				return cannot(l, "a set of this kind of value");
+			yes = psprintf("%s = ANY (%s::%s[])", sql,
+						   authz_filter_run_time(value_kind(of) == CEDAR_STRING ? "texts" : "longs", set, ""),
+						   value_kind(of) == CEDAR_STRING ? "text" : "int8");
+		}
+		*out = (Cond) {yes, both(both(authz_filter_is_there(of), authz_filter_run_time("is", set, ", 'set'")),
+								 not_true(yes))};
+		return true;
+	}
+	if (set->form == VALUE_REFERENCE && value_kind(set) == CEDAR_SET)
+	{
+		if (!authz_filter_among_run_time(l, set, of, "is", &yes))
+			return false;
+	}
+	else if (set->form == VALUE_COLUMN && value_kind(set) == CEDAR_SET &&
+			 (authz_filter_column_kind(set->column) == CEDAR_LONG ||
+			  (authz_filter_column_kind(set->column) == CEDAR_STRING && set->column->kind != AUTHZ_COLUMN_UUID)))
+	{
+		bool		text = authz_filter_column_kind(set->column) == CEDAR_STRING;
+
+		yes = psprintf("%s = ANY (%s%s)", authz_filter_run_time(text ? "text" : "long", of, ""), set->sql,
+					   text ? "::text[]" : "::int8[]");
+	}
+	else if (value_kind(set) == CEDAR_SET || set->form == VALUE_JSON)
+		return cannot(l, "contains() of the principal in this kind of set");
+	else
+	{
+		*out = cond_fails();
+		return true;
+	}
+	*out = (Cond) {yes, both(both(authz_filter_is_there(set), authz_filter_is_there(of)), not_true(yes))};
+	if (set->form == VALUE_COLUMN)
+		*out = cond_if(authz_filter_fits_sql(set->column, set->sql), *out);
+	return true;
+}
+
+static bool
 lower_contains(Lower *l, const CedarExpr *e, Cond *out)
 {
 	Value		set,
@@ -470,6 +707,8 @@ lower_contains(Lower *l, const CedarExpr *e, Cond *out)
 		*out = cond_fails();
 		return true;
 	}
+	if (set.form == VALUE_RUN_TIME || of.form == VALUE_RUN_TIME)
+		return contains_run_time(l, &set, &of, out);
 	if (set.form == VALUE_JSON)
 	{
 		if (of.form != VALUE_LITERAL || !authz_filter_json_sql(&of.literal, &element))
@@ -599,6 +838,8 @@ lower_contains_many(Lower *l, const CedarExpr *e, Cond *out)
 
 		if (!lower_value(l, set, &v))
 			return false;
+		if (v.form == VALUE_RUN_TIME)
+			return cannot(l, "a set of the principal's");
 		if (v.form != VALUE_JSON && value_kind(&v) != CEDAR_SET)
 		{
 			*out = cond_fails();
@@ -850,6 +1091,11 @@ lower_arithmetic(Lower *l, const CedarExpr *e, Value *out)
 			v[i].form = VALUE_LONG;
 			v[i].sql = psprintf("authz.filter_long(%s)", v[i].sql);
 		}
+		if (v[i].form == VALUE_RUN_TIME)
+		{
+			v[i].form = VALUE_LONG;
+			v[i].sql = authz_filter_run_time("long", &v[i], "");
+		}
 		if (value_kind(&v[i]) != CEDAR_LONG)
 		{
 			out->form = VALUE_NONE;
@@ -868,6 +1114,8 @@ lower_value(Lower *l, const CedarExpr *e, Value *out)
 	Value		of;
 
 	check_stack_depth();
+	if (is_known_later(l, e))
+		return known_later(l, e, out);
 	memset(out, 0, sizeof(*out));
 	switch ((CedarOp) e->op)
 	{
@@ -957,6 +1205,12 @@ lower_cond(Lower *l, const CedarExpr *e, Cond *out)
 
 	check_stack_depth();
 	CHECK_FOR_INTERRUPTS();
+	if (is_known_later(l, e))
+	{
+		known_later(l, e, &v);
+		*out = value_cond(l, &v);
+		return true;
+	}
 	switch ((CedarOp) e->op)
 	{
 		case CEDAR_OP_AND:

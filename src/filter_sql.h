@@ -21,6 +21,7 @@ typedef struct AuthzFilterRows
 	const char *alias;			/* of the table in the query, quoted */
 	const char *alias_name;		/* the same, not quoted */
 	bool		base;			/* the table itself is queried, not the view */
+	bool		at_run_time;	/* the principal is known when the query runs */
 	const CedarEntitySource *source;
 	CedarArena *arena;
 	CedarError *err;
@@ -45,6 +46,9 @@ extern char *authz_filter_after(const AuthzFilterRows *rows, const CedarUid *uid
 
 /* What the table is called in a query that gives it no other name. */
 extern char *authz_filter_default_alias(const AuthzFilterRows *rows);
+
+/* What the table behind the mapping's view calls a column. */
+extern const char *authz_filter_base_column(const AuthzMapTable *table, const AuthzColumn *column);
 
 /* The mapping's own condition on the table itself, or NULL. */
 extern char *authz_filter_where(const AuthzFilterRows *rows);

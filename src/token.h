@@ -52,6 +52,9 @@ extern JoseCode authz_token_verify(const char *text, size_t len,
 /* A claim that is a string; NULL when it is absent.  Raises for others. */
 extern JsonbValue *authz_token_claim(Jsonb *claims, const char *name);
 
+/* Who is asking, as an entity_uid; false when nobody known is. */
+extern bool authz_principal_now(Datum *principal);
+
 extern void authz_principal_init(void);
 
 #endif							/* AUTHZ_TOKEN_H */

@@ -303,21 +303,29 @@ gateway_claims(void)
 	return claims;
 }
 
-/* current_principal() → entity_uid: NULL when nobody known is asking. */
-Datum
-authz_current_principal(PG_FUNCTION_ARGS)
+bool
+authz_principal_now(Datum *principal)
 {
 	Jsonb	   *claims;
-	Datum		principal;
 
 	if (pinned_claims != NULL)
 	{
 		if (pinned_principal == (Datum) 0)
-			PG_RETURN_NULL();
-		PG_RETURN_DATUM(PointerGetDatum(PG_DETOAST_DATUM_COPY(pinned_principal)));
+			return false;
+		*principal = PointerGetDatum(PG_DETOAST_DATUM_COPY(pinned_principal));
+		return true;
 	}
 	claims = gateway_claims();
-	if (claims == NULL || !claims_principal(claims, NULL, &principal))
+	return claims != NULL && claims_principal(claims, NULL, principal);
+}
+
+/* current_principal() → entity_uid: NULL when nobody known is asking. */
+Datum
+authz_current_principal(PG_FUNCTION_ARGS)
+{
+	Datum		principal;
+
+	if (!authz_principal_now(&principal))
 		PG_RETURN_NULL();
 	PG_RETURN_DATUM(principal);
 }

@@ -817,6 +817,18 @@ eval_inner(CedarEval *e, const CedarNode *n, CedarValue *out)
 }
 
 CedarCode
+cedar_eval_value(CedarEval *e, const CedarPiece *piece, CedarValue *out)
+{
+	e->block = (const char *) piece;
+	e->nodes = cedar_piece_nodes(piece);
+	e->steps = CEDAR_MAX_STEPS;
+	e->err->has_position = false;
+	TRY(eval(e, piece->root, out));
+	need_hash(out);
+	return CEDAR_OK;
+}
+
+CedarCode
 cedar_eval_condition(CedarEval *e, const CedarPiece *piece, bool *result)
 {
 	CedarValue	v;

@@ -109,6 +109,10 @@ extern CedarCode cedar_eval_apply(CedarEval *e, const CedarNode *n,
 extern CedarCode cedar_scope_matches(CedarEval *e, const CedarPolicy *policy,
 									 CedarVar side, bool *matches);
 
+/* Evaluate the condition of a piece, which has one, to whatever it gives. */
+extern CedarCode cedar_eval_value(CedarEval *e, const CedarPiece *piece,
+								  CedarValue *out);
+
 /* Evaluate the condition of the policy at hand, which has one. */
 extern CedarCode cedar_eval_condition(CedarEval *e, const CedarPiece *piece,
 									  bool *result);

@@ -28,6 +28,15 @@ SELECT authz.map_entity_type('Doc', 'filter_test.doc', id => 'doc_id',
 		"subject": {"type_column": "subject_type", "column": "subject_id", "types": {"user": "User", "group": "Group"}}}',
 	parents => '[{"type": "Folder", "column": "folder_id"}]', "where" => 'NOT deleted');
 
+/* Row-level security: who reads as filter_reader is who the claims say. */
+DO $$ BEGIN
+	IF to_regrole('authz_filter_reader') IS NULL THEN CREATE ROLE authz_filter_reader; END IF;
+END $$;
+GRANT USAGE ON SCHEMA filter_test TO authz_filter_reader;
+GRANT SELECT ON ALL TABLES IN SCHEMA filter_test TO authz_filter_reader;
+SELECT authz.gateway_register(session_user::regrole);
+SELECT authz.protect_table('filter_test.doc', "select" => 'view');
+
 /* One principal, one action: all ways must give the same rows. */
 CREATE FUNCTION filter_test.compare(place text, principal text, action text, type text, context jsonb) RETURNS text
 LANGUAGE plpgsql AS $$
@@ -38,6 +47,7 @@ DECLARE
 	expected authz.entity_uid[];
 	by_filter authz.entity_uid[];
 	by_list authz.entity_uid[];
+	by_rls authz.entity_uid[];
 	total bigint;
 	last authz.entity_uid;
 	page authz.entity_uid[];
@@ -66,13 +76,22 @@ BEGIN
 		EXIT WHEN cardinality(page) < 5;
 	END LOOP;
 	SELECT array_agg(u ORDER BY u) INTO by_list FROM unnest(by_list) u;
-	IF by_filter IS NOT DISTINCT FROM expected AND by_list IS NOT DISTINCT FROM expected THEN
+	/* A table's protection is for one action, and the context of none. */
+	by_rls := expected;
+	IF type = 'Doc' AND action = 'Action::"view"' AND context = '{}' THEN
+		PERFORM set_config('request.jwt.claims', jsonb_build_object('principal', principal)::text, true);
+		SET LOCAL ROLE authz_filter_reader;
+		EXECUTE 'SELECT array_agg(authz.entity_uid(''Doc'', doc_id::text) ORDER BY authz.entity_uid(''Doc'', doc_id::text)) FROM filter_test.doc' INTO by_rls;
+		RESET ROLE;
+	END IF;
+	IF by_filter IS NOT DISTINCT FROM expected AND by_list IS NOT DISTINCT FROM expected
+		AND by_rls IS NOT DISTINCT FROM expected THEN
 		RETURN (SELECT format('ok %s %s %s %s', total, coalesce(cardinality(expected), 0),
 				count(*) FILTER (WHERE state = 'native'), count(*) FILTER (WHERE state = 'call'))
 			FROM authz.authz_explain_filter(p, a, type, context));
 	END IF;
-	RETURN format(E'FAILED %s: %s %s %s %s\n  check  %s\n  filter %s\n  list   %s\n  condition %s\n%s', place, principal, action, type, context,
-		expected, by_filter, by_list, condition, (SELECT string_agg('  ' || policy, E'\n' ORDER BY policy_id) FROM authz.policies));
+	RETURN format(E'FAILED %s: %s %s %s %s\n  check  %s\n  filter %s\n  list   %s\n  rls    %s\n  condition %s\n%s', place, principal, action, type, context,
+		expected, by_filter, by_list, by_rls, condition, (SELECT string_agg('  ' || policy, E'\n' ORDER BY policy_id) FROM authz.policies));
 EXCEPTION WHEN OTHERS THEN
 	RETURN format(E'FAILED %s: %s %s %s %s: %s\n  condition %s\n%s', place, principal, action, type, context, SQLERRM, condition,
 		(SELECT string_agg('  ' || policy, E'\n' ORDER BY policy_id) FROM authz.policies));
