@@ -200,15 +200,20 @@ BEGIN
 	EXECUTE format('GRANT USAGE ON SCHEMA authz TO %s', role);
 	EXECUTE format('GRANT USAGE, CREATE ON SCHEMA authz_mapping TO %s', role);
 	EXECUTE format('GRANT SELECT, INSERT, DELETE ON authz.entity_mappings TO %s', role);
+	/* Lists are read with the mapper's rights, and its tables protected. */
 	EXECUTE format('GRANT EXECUTE ON FUNCTION authz.entity_mapping_check(text), authz.entity_mapping_columns(jsonb),'
 		' authz.entity_mapping_names(text), authz.entity_mapping_view(text, regclass, text[], text, text, text),'
 		' authz.entity_mapping_make(text, regclass, text, jsonb, jsonb, jsonb, text, text, text),'
 		' authz.map_entity_type(text, regclass, text, jsonb, jsonb, jsonb, text, text),'
-		' authz.unmap_entity_type(text) TO %s', role);
+		' authz.unmap_entity_type(text),'
+		' authz.filter_in(authz.entity_uid, authz.entity_uid[]),'
+		' authz.filter_policy(text, text, authz.entity_uid, authz.entity_uid, authz.entity_uid, jsonb),'
+		' authz.protect_table(regclass, text, text, text, text, text), authz.unprotect_table(regclass),'
+		' authz.protected_type(regclass), authz.protected_where(text) TO %s', role);
 END
 $$;
 COMMENT ON FUNCTION authz.entity_mapper_grant(regrole) IS
-	'Let a role map and unmap entity types: as good as writing authz.entities';
+	'Let a role map and unmap entity types, and protect their tables: as good as writing authz.entities';
 
 REVOKE ALL ON FUNCTION authz.entity_mapper_grant(regrole), authz.entity_mappings_changed(), authz.entity_mapping_check(text),
 	authz.entity_mapping_columns(jsonb), authz.entity_mapping_names(text),

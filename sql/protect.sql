@@ -140,3 +140,6 @@ END
 $$;
 COMMENT ON FUNCTION authz.unprotect_table(regclass) IS
 	'Takes away what protect_table has made; row-level security stays on where the table has other policies';
+
+REVOKE ALL ON FUNCTION authz.protected_where(text), authz.protected_type(regclass),
+	authz.protect_table(regclass, text, text, text, text, text), authz.unprotect_table(regclass) FROM PUBLIC;

@@ -34,6 +34,10 @@ SELECT authz.protect_table('paper', "select" => 'view', entity_type => 'Team');
 SET ROLE protect_reader;
 SELECT authz.protect_table('paper', "select" => 'view');
 RESET ROLE;
+SELECT authz.entity_mapper_grant('protect_reader');
+SET ROLE protect_reader;
+SELECT authz.protect_table('paper', "select" => 'view');
+RESET ROLE;
 
 SELECT authz.protect_table('paper', "select" => 'view', "insert" => 'create', "update" => 'edit', "delete" => 'Action::"delete"');
 SELECT polname, polcmd, pg_get_expr(polqual, polrelid) AS using, pg_get_expr(polwithcheck, polrelid) AS with_check
@@ -171,4 +175,5 @@ DELETE FROM authz.policies;
 \set VERBOSITY default
 SET client_min_messages = warning;
 DROP SCHEMA protect_test CASCADE;
+DROP OWNED BY protect_reader;
 DROP ROLE protect_reader;
