@@ -659,7 +659,7 @@ authz_row_find(AuthzRowReader *reader, AuthzMapping *mapping, const CedarUid *ui
 /* ------------------------------------------------------------------ values */
 
 /* A value that Cedar does not have; the text completes "Column … …". */
-static void pg_attribute_noreturn()
+pg_noreturn static void
 value_fail(const CedarUid *uid, const AuthzColumn *column, int sqlstate, const char *why)
 {
 	ereport(ERROR,
