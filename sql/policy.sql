@@ -5,6 +5,7 @@ CREATE TABLE authz.policies (
 	policy_id text COLLATE "C" NOT NULL CHECK (policy_id <> ''),
 	policy text NOT NULL,
 	enabled boolean NOT NULL DEFAULT true,
+	ordinal integer,
 	PRIMARY KEY (policy_set, policy_id)
 );
 COMMENT ON TABLE authz.policies IS
@@ -15,6 +16,8 @@ COMMENT ON COLUMN authz.policies.policy IS
 	'The text of one policy or template; a template decides nothing but by its links';
 COMMENT ON COLUMN authz.policies.enabled IS
 	'Only enabled policies are asked; the links of a disabled template are disabled with it';
+COMMENT ON COLUMN authz.policies.ordinal IS
+	'Place in the file of policies_dump; set by policies_apply, null for what was written otherwise';
 SELECT pg_extension_config_dump('authz.policies', '');
 
 CREATE TABLE authz.policy_links (

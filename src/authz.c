@@ -19,6 +19,7 @@
 #include "identity.h"
 #include "policy.h"
 #include "policy_schema.h"
+#include "policy_test.h"
 #include "relation.h"
 #include "statement.h"
 #include "token.h"
@@ -194,10 +195,18 @@ _PG_init(void)
 							 true,
 							 PGC_SUSET, 0,
 							 NULL, NULL, NULL);
+	DefineCustomBoolVariable("authz.enforce_policy_tests",
+							 "Whether a transaction that changes a policy set must keep its tests.",
+							 "A COMMIT that would break one of authz.policy_tests fails.",
+							 &authz_enforce_policy_tests,
+							 false,
+							 PGC_SUSET, 0,
+							 NULL, NULL, NULL);
 	MarkGUCPrefixReserved("authz");
 
 	authz_relation_init();
 	authz_statement_init();
+	authz_policy_test_init();
 	authz_principal_init();
 	authz_token_cache_init();
 	authz_map_init();

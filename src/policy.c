@@ -66,6 +66,7 @@
 #include "storage/lmgr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/datum.h"
 #include "utils/fmgroids.h"
 #include "utils/guc.h"
 #include "utils/inval.h"
@@ -79,6 +80,7 @@
 #include "policy_link.h"
 #include "policy_schema.h"
 #include "policy_store.h"
+#include "policy_test.h"
 #include "relation.h"
 
 #define CHANGED_MAX		1000	/* ids in one row of policy_changes */
@@ -424,6 +426,7 @@ version_row_write(const char *set, const VersionChange *change)
 	LockRelationOid(rels.policy_proxy, ShareRowExclusiveLock);
 	if (change->how != VERSION_AT_LEAST)
 	{
+		authz_policy_test_note(set);
 		/* This command's rows are to count. */
 		CommandCounterIncrement();
 		for (AuthzStoreTable table = 0; table < AUTHZ_STORE_TABLES; table++)
@@ -622,10 +625,39 @@ store_row_changed(AuthzStoreTable table, HeapTuple tuple, TupleDesc desc)
 	pfree(set);
 }
 
+/* Is all that an update changes a policy's place in the file? */
+static bool
+only_ordinal_changed(const TriggerData *trigdata, TupleDesc desc)
+{
+	for (int column = 1; column <= desc->natts; column++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(desc, column - 1);
+		bool		old_null;
+		bool		new_null;
+		Datum		old;
+		Datum		new;
+		bool		same;
+
+		if (attribute->attisdropped)
+			continue;
+		old = heap_getattr(trigdata->tg_trigtuple, column, desc, &old_null);
+		new = heap_getattr(trigdata->tg_newtuple, column, desc, &new_null);
+		same = old_null == new_null &&
+			(old_null || datum_image_eq(old, new, attribute->attbyval, attribute->attlen));
+		if (same == (column == Anum_policies_ordinal))
+			return false;
+	}
+	return true;
+}
+
 void
 authz_store_after_row(const TriggerData *trigdata, AuthzStoreTable table)
 {
 	TupleDesc	desc = RelationGetDescr(trigdata->tg_relation);
+
+	if (table == AUTHZ_STORE_POLICIES && TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event) &&
+		only_ordinal_changed(trigdata, desc))
+		return;
 
 	store_row_changed(table, trigdata->tg_trigtuple, desc);
 	if (TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event))

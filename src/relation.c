@@ -38,6 +38,7 @@ relation_invalidated(Datum arg, Oid relid)
 		relid == relations.policy_links_template ||
 		relid == relations.schema ||
 		relid == relations.schema_pkey ||
+		relid == relations.policy_tests ||
 		relid == relations.policy_versions ||
 		relid == relations.policy_versions_pkey ||
 		relid == relations.policy_changes ||
@@ -101,6 +102,7 @@ authz_relations(void)
 	found.policy_links_template = relation_find(schema, "policy_links_template");
 	found.schema = relation_find(schema, "schema");
 	found.schema_pkey = relation_find(schema, "schema_pkey");
+	found.policy_tests = relation_find(schema, "policy_tests");
 	found.policy_versions = relation_find(schema, "policy_versions");
 	found.policy_versions_pkey = relation_find(schema, "policy_versions_pkey");
 	found.policy_changes = relation_find(schema, "policy_changes");

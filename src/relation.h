@@ -19,6 +19,7 @@ typedef struct AuthzRelations
 	Oid			policy_links_template;
 	Oid			schema;
 	Oid			schema_pkey;
+	Oid			policy_tests;
 	Oid			policy_versions;
 	Oid			policy_versions_pkey;
 	Oid			policy_changes;
@@ -45,6 +46,7 @@ typedef struct AuthzRelations
 #define Anum_policies_policy_id		2
 #define Anum_policies_policy		3
 #define Anum_policies_enabled		4
+#define Anum_policies_ordinal		5
 
 #define Anum_policy_versions_policy_set	1
 #define Anum_policy_versions_version	2
@@ -59,6 +61,8 @@ typedef struct AuthzRelations
 #define Anum_policy_links_principal		4
 #define Anum_policy_links_resource		5
 #define Anum_policy_links_enabled		6
+
+#define Anum_policy_tests_policy_set	1
 
 #define Anum_schema_policy_set		1
 #define Anum_schema_schema			2
