@@ -23,6 +23,7 @@ REGRESS += token_sign
 REGRESS += identity identity_import session second_factor
 REGRESS += policy_schema policy_apply
 REGRESS += filter protect
+REGRESS += entity_map entity_cache
 # pg_regress looks for tests in its output folder first, where our sql/ would be.
 REGRESS_OPTS = --inputdir=test --outputdir=test --load-extension=authz
 
@@ -31,6 +32,7 @@ ISOLATION = policy_commit policy_rollback policy_savepoint policy_levels \
 	extension_recreate gateway_register
 ISOLATION += signing_key_change
 ISOLATION += policy_schema
+ISOLATION += entity_map entity_serializable
 ISOLATION_OPTS = --inputdir=test/isolation --load-extension=authz
 
 EXTRA_CLEAN = test/results test/regression.diffs test/regression.out \

@@ -75,27 +75,6 @@ authz_stored_find(AuthzScan *scan, const CedarUid *uid)
 	return found ? scan->slot : NULL;
 }
 
-bool
-authz_stored_row_has_uid(HeapTuple tuple, TupleDesc desc, const CedarUid *uid)
-{
-	bool		isnull;
-	Datum		value = heap_getattr(tuple, Anum_entities_uid, desc, &isnull);
-	struct varlena *packed;
-	EntityUidView view;
-	bool		same;
-
-	if (isnull)
-		return false;
-	packed = PG_DETOAST_DATUM_PACKED(value);
-	view = authz_uid_view(packed);
-	same = view.type_len == uid->type_len && view.id_len == uid->id_len &&
-		memcmp(view.type, uid->bytes, uid->type_len) == 0 &&
-		memcmp(view.id, uid->bytes + uid->type_len, uid->id_len) == 0;
-	if ((Pointer) packed != DatumGetPointer(value))
-		pfree(packed);
-	return same;
-}
-
 /* The uids of a parents array, in an arena. */
 static const CedarUid **
 entity_parents(CedarArena *arena, Datum value, uint32 *n)

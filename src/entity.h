@@ -39,8 +39,6 @@ extern bool authz_entity_statement_in_use(const AuthzStatement *statement);
 /* For entity_read.c: the rows of authz.entities. */
 extern void authz_stored_scan_open(AuthzScan *scan, Snapshot snapshot);
 extern TupleTableSlot *authz_stored_find(AuthzScan *scan, const CedarUid *uid);
-extern bool authz_stored_row_has_uid(HeapTuple tuple, TupleDesc desc,
-									 const CedarUid *uid);
 extern CedarEntity *authz_stored_entity(TupleTableSlot *slot, CedarArena *arena,
 										const CedarUid *uid);
 

@@ -188,79 +188,112 @@ authz_cache_serves(Relation heap)
 		!RelationUsesLocalBuffers(heap);
 }
 
-/* Pin the page that the entry's row was on. */
+/* Pin the page that the row was on. */
 static Buffer
-entry_page(AuthzCachedEntity *entry, Relation heap)
+row_page(AuthzCachedRow *row, Relation heap)
 {
-	BlockNumber block = ItemPointerGetBlockNumber(&entry->tid);
-
-	if (ReadRecentBuffer(authz_rel_locator(heap), MAIN_FORKNUM, block, entry->buffer))
-		return entry->buffer;
+	if (ReadRecentBuffer(authz_rel_locator(heap), MAIN_FORKNUM, row->block, row->buffer))
+		return row->buffer;
 	/* VACUUM may have cut the file off. */
-	if (block >= RelationGetNumberOfBlocks(heap))
+	if (row->block >= RelationGetNumberOfBlocks(heap))
 		return InvalidBuffer;
-	return entry->buffer = ReadBuffer(heap, block);
+	return row->buffer = ReadBuffer(heap, row->block);
 }
 
-/* The page is pinned and locked. */
-static bool
-entry_is_there(AuthzCachedEntity *entry, Relation heap, Buffer buffer,
-			   Snapshot snapshot, AuthzRowCheck check, void *arg)
+/* The same uid in the first column, which is never null? */
+static inline bool
+row_has_image(HeapTupleHeader tuple, const AuthzCachedRow *row)
 {
-	Page		page = BufferGetPage(buffer);
-	OffsetNumber offset = ItemPointerGetOffsetNumber(&entry->tid);
-	ItemId		item;
+	struct varlena *value = (struct varlena *) ((char *) tuple + tuple->t_hoff);
+
+	/* One that is compressed or elsewhere is too long to be worth it. */
+	return !VARATT_IS_EXTERNAL(value) && !VARATT_IS_COMPRESSED(value) &&
+		VARSIZE_ANY_EXHDR(value) == row->image_size &&
+		memcmp(VARDATA_ANY(value), row->image, row->image_size) == 0;
+}
+
+/* The page is pinned and locked; tuple is what stands where the row was. */
+static bool
+row_is_there(const AuthzCachedRow *row, Relation heap, Buffer buffer, ItemId item,
+			 HeapTupleHeader header, Snapshot snapshot, AuthzRowCheck check, void *arg)
+{
 	HeapTupleData tuple;
 
-	if (offset > PageGetMaxOffsetNumber(page))
+	if (HeapTupleHeaderGetRawXmin(header) != row->xmin)
 		return false;
-	item = PageGetItemId(page, offset);
-	if (!ItemIdIsNormal(item))
-		return false;
-	tuple.t_data = (HeapTupleHeader) PageGetItem(page, item);
+	tuple.t_data = header;
 	tuple.t_len = ItemIdGetLength(item);
 	tuple.t_tableOid = RelationGetRelid(heap);
-	tuple.t_self = entry->tid;
-	return HeapTupleHeaderGetRawXmin(tuple.t_data) == entry->xmin &&
-		HeapTupleSatisfiesVisibility(&tuple, snapshot, buffer) &&
-		check(&tuple, RelationGetDescr(heap), entry->uid, arg);
+	ItemPointerSet(&tuple.t_self, row->block, row->offset);
+
+	/* Frozen and never touched since: every snapshot sees it. */
+	if (!(HeapTupleHeaderXminFrozen(header) && (header->t_infomask & HEAP_XMAX_INVALID)) &&
+		!HeapTupleSatisfiesVisibility(&tuple, snapshot, buffer))
+		return false;
+	return row->image != NULL ? row_has_image(header, row) :
+		check(&tuple, RelationGetDescr(heap), row->uid, arg);
+}
+
+/* Rows whose tuples are fetched from memory while earlier ones are looked at. */
+#define ROWS_AHEAD 16
+
+/* All of n rows of one page, which is pinned and locked. */
+static bool
+page_rows_are_there(const AuthzCachedRow *rows, int n, Relation heap, Buffer buffer,
+					Snapshot snapshot, AuthzRowCheck check, void *arg)
+{
+	Page		page = BufferGetPage(buffer);
+	ItemId		items[ROWS_AHEAD];
+	HeapTupleHeader headers[ROWS_AHEAD];
+
+	for (int i = 0; i < n; i++)
+	{
+		if (rows[i].offset > PageGetMaxOffsetNumber(page))
+			return false;
+		items[i] = PageGetItemId(page, rows[i].offset);
+		if (!ItemIdIsNormal(items[i]))
+			return false;
+		headers[i] = (HeapTupleHeader) PageGetItem(page, items[i]);
+		__builtin_prefetch(headers[i]);
+	}
+	for (int i = 0; i < n; i++)
+	{
+		if (!row_is_there(&rows[i], heap, buffer, items[i], headers[i], snapshot, check, arg))
+			return false;
+	}
+	return true;
 }
 
 bool
-authz_cache_confirm(AuthzCachedEntity **entries, int n, Relation heap,
-					uint64 serial, Snapshot snapshot, uint64 now,
+authz_cache_confirm(const AuthzCachedTable *table, AuthzCachedRow *rows, int n,
+					Relation heap, uint64 serial, Snapshot snapshot, uint64 now,
 					AuthzRowCheck check, void *arg)
 {
-	uint32		filenumber = authz_rel_filenumber(heap);
-	uint64		epoch = authz_cache_epoch(RelationGetRelid(heap));
-	Buffer		buffer = InvalidBuffer;
-	BlockNumber block = InvalidBlockNumber;
 	bool		there = true;
 
-	for (int i = 0; i < n && there; i++)
+	if (table->filenumber != authz_rel_filenumber(heap) || table->serial != serial ||
+		table->epoch != authz_cache_epoch(RelationGetRelid(heap)) ||
+		now - table->xid >= EXPIRE_AFTER)
+		return false;
+	for (int i = 0; i < n && there;)
 	{
-		AuthzCachedEntity *entry = entries[i];
+		Buffer		buffer = row_page(&rows[i], heap);
+		BlockNumber block = rows[i].block;
 
-		if (entry->filenumber != filenumber || entry->epoch != epoch ||
-			entry->serial != serial || now - entry->xid >= EXPIRE_AFTER)
+		if (!BufferIsValid(buffer))
+			return false;
+		LockBuffer(buffer, BUFFER_LOCK_SHARE);
+		while (i < n && rows[i].block == block && there)
 		{
-			there = false;
-			break;
+			int			k = 1;
+
+			while (k < ROWS_AHEAD && i + k < n && rows[i + k].block == block)
+				k++;
+			there = page_rows_are_there(&rows[i], k, heap, buffer, snapshot, check, arg);
+			i += k;
 		}
-		if (ItemPointerGetBlockNumber(&entry->tid) != block)
-		{
-			if (BufferIsValid(buffer))
-				UnlockReleaseBuffer(buffer);
-			buffer = entry_page(entry, heap);
-			if (!BufferIsValid(buffer))
-				return false;
-			block = ItemPointerGetBlockNumber(&entry->tid);
-			LockBuffer(buffer, BUFFER_LOCK_SHARE);
-		}
-		there = entry_is_there(entry, heap, buffer, snapshot, check, arg);
-	}
-	if (BufferIsValid(buffer))
 		UnlockReleaseBuffer(buffer);
+	}
 	return there;
 }
 
@@ -283,19 +316,30 @@ authz_cache_put(AuthzEntityCache *cache, const CedarUid *uid, CedarEntity *entit
 {
 	HeapTuple	tuple = ((BufferHeapTupleTableSlot *) slot)->base.tuple;
 	AuthzCachedEntity *entry = MemoryContextAllocZero(cache->cxt, sizeof(AuthzCachedEntity));
+	AuthzCachedRow *row = &entry->row;
 	CacheSlot  *place;
 	bool		found;
 
 	entry->uid = uid;
 	entry->entity = entity;
-	entry->relid = RelationGetRelid(heap);
-	entry->filenumber = authz_rel_filenumber(heap);
-	entry->tid = tuple->t_self;
-	entry->xmin = HeapTupleHeaderGetRawXmin(tuple->t_data);
-	entry->buffer = ((BufferHeapTupleTableSlot *) slot)->buffer;
-	entry->serial = serial;
-	entry->epoch = epoch;
-	entry->xid = now;
+	entry->table.serial = serial;
+	entry->table.epoch = epoch;
+	entry->table.xid = now;
+	entry->table.filenumber = authz_rel_filenumber(heap);
+	row->block = ItemPointerGetBlockNumber(&tuple->t_self);
+	row->offset = ItemPointerGetOffsetNumber(&tuple->t_self);
+	row->xmin = HeapTupleHeaderGetRawXmin(tuple->t_data);
+	row->buffer = ((BufferHeapTupleTableSlot *) slot)->buffer;
+	row->uid = uid;
+	if (serial == 0)
+	{
+		char	   *image = MemoryContextAlloc(cache->cxt, sizeof(uint32) + uid->type_len + uid->id_len);
+
+		memcpy(image, &uid->type_len, sizeof(uint32));
+		memcpy(image + sizeof(uint32), uid->bytes, uid->type_len + uid->id_len);
+		row->image = image;
+		row->image_size = sizeof(uint32) + uid->type_len + uid->id_len;
+	}
 	place = cache_insert(cache->hash, uid, &found);
 	place->uid = uid;
 	place->entry = entry;
@@ -308,9 +352,72 @@ member_compare(const void *a, const void *b)
 	const AuthzCachedEntity *x = *(AuthzCachedEntity *const *) a;
 	const AuthzCachedEntity *y = *(AuthzCachedEntity *const *) b;
 
-	if (x->serial != y->serial)
-		return x->serial < y->serial ? -1 : 1;
-	return ItemPointerCompare((ItemPointer) &x->tid, (ItemPointer) &y->tid);
+	if (x->table.serial != y->table.serial)
+		return x->table.serial < y->table.serial ? -1 : 1;
+	if (x->row.block != y->row.block)
+		return x->row.block < y->row.block ? -1 : 1;
+	return x->row.offset < y->row.offset ? -1 : x->row.offset > y->row.offset;
+}
+
+/*
+ * The rows of one table, in one place, for they are gone through in one go.
+ * False when the table changed between them.
+ */
+static bool
+rows_gather(AuthzCachedRows *rows, AuthzCachedEntity **members, int n)
+{
+	Size		size = 0;
+	char	   *image;
+
+	rows->table = members[0]->table;
+	rows->n = n;
+	rows->rows = palloc(n * sizeof(AuthzCachedRow));
+	for (int i = 0; i < n; i++)
+	{
+		const AuthzCachedTable *table = &members[i]->table;
+
+		if (table->epoch != rows->table.epoch || table->filenumber != rows->table.filenumber)
+			return false;
+		rows->table.xid = Min(rows->table.xid, table->xid);
+		rows->rows[i] = members[i]->row;
+		size += members[i]->row.image_size;
+	}
+	image = palloc(Max(size, 1));
+	for (int i = 0; i < n; i++)
+	{
+		AuthzCachedRow *row = &rows->rows[i];
+
+		if (row->image == NULL)
+			continue;
+		row->image = memcpy(image, row->image, row->image_size);
+		image += row->image_size;
+	}
+	return true;
+}
+
+/* The same set, its uids being those that the cache holds. */
+static CedarUidSet *
+set_copy(const CedarUidSet *set, const CedarUid *const *uids, int n)
+{
+	CedarUidSet *copy = palloc(sizeof(CedarUidSet));
+
+	copy->n = set->n;
+	copy->cap = set->cap;
+	copy->slots = palloc0(Max(set->cap, 1) * sizeof(CedarUid *));
+	for (int i = 0; i < n; i++)
+	{
+		for (uint32 h = uids[i]->hash;; h++)
+		{
+			uint32		at = h & (set->cap - 1);
+
+			if (cedar_uid_equal(set->slots[at], uids[i]))
+			{
+				copy->slots[at] = uids[i];
+				break;
+			}
+		}
+	}
+	return copy;
 }
 
 void
@@ -320,42 +427,32 @@ authz_cache_put_closure(AuthzEntityCache *cache, AuthzCachedEntity *entry,
 {
 	MemoryContext old = MemoryContextSwitchTo(cache->cxt);
 	AuthzCachedClosure *closure = palloc0(sizeof(AuthzCachedClosure));
+	const CedarUid **uids = palloc(Max(n_members + n_absent, 1) * sizeof(CedarUid *));
+	bool		settled = true;
 
-	closure->n_members = n_members;
-	closure->members = palloc(Max(n_members, 1) * sizeof(AuthzCachedEntity *));
-	memcpy(closure->members, members, n_members * sizeof(AuthzCachedEntity *));
-	qsort(closure->members, n_members, sizeof(AuthzCachedEntity *), member_compare);
+	qsort(members, n_members, sizeof(AuthzCachedEntity *), member_compare);
 	closure->n_absent = n_absent;
-	closure->absent = palloc(Max(n_absent, 1) * sizeof(CedarUid *));
+	closure->absent = &uids[n_members];
 	for (int i = 0; i < n_absent; i++)
 	{
 		size_t		size = offsetof(CedarUid, bytes) + absent[i]->type_len + absent[i]->id_len;
 
-		closure->absent[i] = memcpy(palloc(size), absent[i], size);
+		uids[n_members + i] = memcpy(palloc(size), absent[i], size);
 	}
-
-	/* The uids of the set are those of the rows, and of those not there. */
-	closure->set = palloc(sizeof(CedarUidSet));
-	closure->set->n = set->n;
-	closure->set->cap = set->cap;
-	closure->set->slots = palloc0(Max(set->cap, 1) * sizeof(CedarUid *));
-	for (int k = 0; k < n_members + n_absent; k++)
+	closure->tables = palloc(Max(n_members, 1) * sizeof(AuthzCachedRows));
+	for (int i = 0; i < n_members;)
 	{
-		const CedarUid *uid = k < n_members ? members[k]->uid : closure->absent[k - n_members];
+		int			n = 1;
 
-		for (uint32 h = uid->hash;; h++)
-		{
-			uint32		at = h & (set->cap - 1);
-
-			if (set->slots[at] == NULL)
-				break;			/* not in the set: where the walk began */
-			if (set->slots[at] == uid || cedar_uid_equal(set->slots[at], uid))
-			{
-				closure->set->slots[at] = uid;
-				break;
-			}
-		}
+		while (i + n < n_members && members[i + n]->table.serial == members[i]->table.serial)
+			n++;
+		settled = settled && rows_gather(&closure->tables[closure->n_tables++], &members[i], n);
+		i += n;
 	}
+	for (int i = 0; i < n_members; i++)
+		uids[i] = members[i]->uid;
+	closure->set = set_copy(set, uids, n_members + n_absent);
 	MemoryContextSwitchTo(old);
-	entry->closure = closure;
+	if (settled)
+		entry->closure = closure;
 }

@@ -19,32 +19,51 @@
 
 typedef struct AuthzCachedClosure AuthzCachedClosure;
 
+/* Which row of a table. */
+typedef struct AuthzCachedRow
+{
+	BlockNumber block;
+	OffsetNumber offset;
+	TransactionId xmin;
+	Buffer		buffer;			/* where its page was */
+	uint32		image_size;
+	const char *image;			/* as authz.entities holds the uid; NULL: mapped */
+	const CedarUid *uid;
+} AuthzCachedRow;
+
+/* What must not have changed about the table that rows are of. */
+typedef struct AuthzCachedTable
+{
+	uint64		serial;			/* of the mapping; 0: authz.entities */
+	uint64		epoch;
+	uint64		xid;			/* the next transaction's id, 64 bits, when read */
+	uint32		filenumber;
+} AuthzCachedTable;
+
 /* What a row said, and which row that was. */
 typedef struct AuthzCachedEntity
 {
 	const CedarUid *uid;
 	CedarEntity *entity;		/* its ancestors are never filled */
 	AuthzCachedClosure *closure;	/* NULL: not known */
-
-	/* the row */
-	Oid			relid;
-	uint32		filenumber;
-	ItemPointerData tid;
-	TransactionId xmin;
-	Buffer		buffer;			/* where its page was */
-
-	/* what else must not have changed */
-	uint64		serial;			/* of the mapping; 0: authz.entities */
-	uint64		epoch;			/* of the table */
-	uint64		xid;			/* the next transaction's id, 64 bits, when it was read */
+	AuthzCachedTable table;
+	AuthzCachedRow row;
 } AuthzCachedEntity;
+
+/* Rows of one table, ordered by page. */
+typedef struct AuthzCachedRows
+{
+	AuthzCachedTable table;
+	int			n;
+	AuthzCachedRow *rows;
+} AuthzCachedRows;
 
 /* All that an entity is in, and the rows that say so. */
 struct AuthzCachedClosure
 {
 	CedarUidSet *set;
-	int			n_members;
-	AuthzCachedEntity **members;	/* by table and page */
+	int			n_tables;
+	AuthzCachedRows *tables;
 	int			n_absent;
 	const CedarUid **absent;	/* uids that no row was found for */
 };
@@ -69,13 +88,14 @@ extern void authz_cache_release(AuthzEntityCache *cache);
 extern AuthzCachedEntity *authz_cache_find(AuthzEntityCache *cache, const CedarUid *uid);
 
 /*
- * Is each of n rows, of one table and ordered by page, still the one that was
+ * Is each of n rows of one table, ordered by page, still the one that was
  * read, under this snapshot?  now is the next transaction's id, 64 bits.
+ * check looks at the id of a mapped row.
  */
 typedef bool (*AuthzRowCheck) (HeapTuple tuple, TupleDesc desc, const CedarUid *uid, void *arg);
 
-extern bool authz_cache_confirm(AuthzCachedEntity **entries, int n, Relation heap,
-								uint64 serial, Snapshot snapshot, uint64 now,
+extern bool authz_cache_confirm(const AuthzCachedTable *table, AuthzCachedRow *rows, int n,
+								Relation heap, uint64 serial, Snapshot snapshot, uint64 now,
 								AuthzRowCheck check, void *arg);
 
 /* May rows of this table be kept at all? */

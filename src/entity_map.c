@@ -21,6 +21,9 @@
  * that depends on nothing but the row, that table is read directly, by an
  * index; everything else goes through the executor (entity_row.c).
  *
+ * The view is locked only while it is read, so that a mapping can be dropped
+ * while transactions go on that have used it.
+ *
  * Memory: a list has its own context under CacheMemoryContext, each mapping one
  * under that.
  *
@@ -537,7 +540,7 @@ table_open_view(AuthzMaps *maps, const char *name)
 		column_value(column, att->atttypid);
 	}
 	depends_on(maps, table->view);
-	relation_close(view, NoLock);
+	relation_close(view, AccessShareLock);
 	return table;
 }
 
@@ -576,7 +579,7 @@ table_plan(AuthzMaps *maps, AuthzMapTable *table, bool unique)
 				table->columns[i].attnum = i + 1;
 		}
 	}
-	relation_close(view, NoLock);
+	relation_close(view, AccessShareLock);
 }
 
 void

@@ -297,20 +297,18 @@ reader_scan(AuthzEntityReader *reader, AuthzMapping *mapping)
 	return &reader->stored;
 }
 
-/* AuthzRowCheck: arg is the mapping's table, NULL for stored entities. */
+/* AuthzRowCheck: arg is the mapping's table. */
 static bool
 row_check(HeapTuple tuple, TupleDesc desc, const CedarUid *uid, void *arg)
 {
-	if (arg != NULL)
-		return authz_row_has_id(arg, tuple, desc, uid);
-	return authz_stored_row_has_uid(tuple, desc, uid);
+	return authz_row_has_id(arg, tuple, desc, uid);
 }
 
 static bool
 reader_confirm(AuthzEntityReader *reader, AuthzMapping *mapping, AuthzScan *scan,
-			   AuthzCachedEntity **entries, int n)
+			   const AuthzCachedTable *table, AuthzCachedRow *rows, int n)
 {
-	return authz_cache_confirm(entries, n, scan->heap,
+	return authz_cache_confirm(table, rows, n, scan->heap,
 							   mapping != NULL ? mapping->serial : 0,
 							   reader->rows.snapshot, reader->memo->now, row_check,
 							   mapping != NULL ? mapping->table : NULL);
@@ -340,7 +338,8 @@ reader_row(AuthzEntityReader *reader, AuthzMapping *mapping, const CedarUid *uid
 	{
 		AuthzCachedEntity *entry = authz_cache_find(cache, uid);
 
-		if (entry != NULL && reader_confirm(reader, mapping, scan, &entry, 1))
+		if (entry != NULL &&
+			reader_confirm(reader, mapping, scan, &entry->table, &entry->row, 1))
 		{
 			*cached = entry;
 			return entry->entity;
@@ -488,25 +487,20 @@ entity_find(void *userdata, const CedarUid *uid, CedarEntity **entity,
 static bool
 closure_confirm(AuthzEntityReader *reader, const AuthzCachedClosure *closure)
 {
-	int			i = 0;
-
-	while (i < closure->n_members)
+	for (int i = 0; i < closure->n_tables; i++)
 	{
-		AuthzCachedEntity **first = &closure->members[i];
+		AuthzCachedRows *rows = &closure->tables[i];
 		AuthzMapping *mapping = NULL;
 		AuthzScan  *scan;
-		int			n = 1;
 
-		while (i + n < closure->n_members && first[n]->serial == first[0]->serial)
-			n++;
 		if (reader->memo->maps != NULL)
-			mapping = authz_maps_find(reader->memo->maps, first[0]->uid);
+			mapping = authz_maps_find(reader->memo->maps, rows->rows[0].uid);
 		scan = reader_scan(reader, mapping);
-		if (scan == NULL || !reader_confirm(reader, mapping, scan, first, n))
+		if (scan == NULL ||
+			!reader_confirm(reader, mapping, scan, &rows->table, rows->rows, rows->n))
 			return false;
-		i += n;
 	}
-	for (i = 0; i < closure->n_absent; i++)
+	for (int i = 0; i < closure->n_absent; i++)
 	{
 		if (reader_get(reader, closure->absent[i])->entity != NULL)
 			return false;
