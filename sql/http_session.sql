@@ -385,9 +385,9 @@ BEGIN
 				   ' TO %I', user_role);
 	RETURN NEXT format('%I may see to its own account and sessions', user_role);
 	FOREACH r IN ARRAY ARRAY[anonymous_role, user_role, delegate_role] LOOP
-		EXECUTE format('GRANT EXECUTE ON FUNCTION authz_api.pre_request() TO %I', r);
+		EXECUTE format('GRANT EXECUTE ON FUNCTION authz_api.pre_request(), authz.http_pre_request() TO %I', r);
 	END LOOP;
-	RETURN NEXT 'PostgREST can be given db-pre-request = "authz_api.pre_request" and db-anon-role = "' || anonymous_role || '"';
+	RETURN NEXT 'PostgREST needs db-anon-role = "' || anonymous_role || '"';
 END
 $$;
 COMMENT ON FUNCTION authz.http_sign_in_create(name, name, name, name, boolean) IS
