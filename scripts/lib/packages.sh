@@ -4,7 +4,7 @@
 SERVER_PACKAGES=(
 	build-essential ca-certificates pkg-config
 	"postgresql-$PG_MAJOR" "postgresql-server-dev-$PG_MAJOR"
-	libssl-dev libjansson-dev libsodium-dev
+	libssl-dev libjansson-dev libsodium-dev libcrypt-dev
 )
 # For the rest of the tests and the demo; node and npm come on top.
 OTHER_PACKAGES=(
