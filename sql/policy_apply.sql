@@ -1,5 +1,9 @@
 /* policy_apply: policies as code. */
 
+CREATE FUNCTION authz.current_policy_set() RETURNS text
+LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'authz_current_policy_set';
+COMMENT ON FUNCTION authz.current_policy_set() IS 'The setting authz.policy_set, also in a session that has not loaded the library yet';
+
 CREATE FUNCTION authz.policies_parse(source text, schema text DEFAULT NULL,
 	OUT ordinal integer, OUT policy_id text, OUT policy text)
 RETURNS SETOF record
@@ -20,7 +24,7 @@ LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	in_set text := coalesce(policies_apply.policy_set, current_setting('authz.policy_set'));
+	in_set text := coalesce(policies_apply.policy_set, authz.current_policy_set());
 	in_force text := (SELECT s.schema FROM authz.schema s WHERE s.policy_set = in_set);
 	wanted text := coalesce(policies_apply.schema, in_force);
 	ids text[];
@@ -84,7 +88,7 @@ BEGIN ATOMIC
 		  FROM (SELECT row_number() OVER (ORDER BY p.ordinal, p.policy_id) AS place, p.ordinal,
 					   authz.policy_with_id(p.policy_id, p.policy) AS policy
 				FROM authz.policies p
-				WHERE p.policy_set = coalesce(policies_dump.policy_set, current_setting('authz.policy_set'))) x) y;
+				WHERE p.policy_set = coalesce(policies_dump.policy_set, authz.current_policy_set())) x) y;
 END;
 COMMENT ON FUNCTION authz.policies_dump(text) IS
 	'A policy set as a .cedar file, byte for byte what was applied; policies that were written otherwise come last, each with its @id';
@@ -149,7 +153,7 @@ LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
 	WITH results AS MATERIALIZED (
 		SELECT row_number() OVER () AS n, r.*
-		FROM authz.policy_test_results(coalesce(policy_test.policy_set, current_setting('authz.policy_set'))) r
+		FROM authz.policy_test_results(coalesce(policy_test.policy_set, authz.current_policy_set())) r
 	)
 	SELECT line FROM (
 		SELECT 0 AS n, '1..' || count(*) AS line FROM results
@@ -184,7 +188,7 @@ LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-	in_set text := coalesce(policy_tests_apply.policy_set, current_setting('authz.policy_set'));
+	in_set text := coalesce(policy_tests_apply.policy_set, authz.current_policy_set());
 	n bigint;
 BEGIN
 	IF prune THEN

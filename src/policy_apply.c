@@ -22,9 +22,10 @@
 #include "cedar/validate.h"
 #include "error.h"
 #include "host.h"
-#include "policy_store.h"
+#include "policy.h"
 #include "relation.h"
 
+PG_FUNCTION_INFO_V1(authz_current_policy_set);
 PG_FUNCTION_INFO_V1(authz_policies_parse);
 PG_FUNCTION_INFO_V1(authz_policy_with_id);
 
@@ -230,4 +231,14 @@ authz_policy_with_id(PG_FUNCTION_ARGS)
 	appendStringInfoString(&buf, ")\n");
 	appendStringInfoString(&buf, policy + offset);
 	PG_RETURN_TEXT_P(cstring_to_text_with_len(buf.data, buf.len));
+}
+
+/*
+ * current_policy_set() → the setting authz.policy_set, which current_setting
+ * does not know before the library is loaded.
+ */
+Datum
+authz_current_policy_set(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_TEXT_P(cstring_to_text(authz_policy_set));
 }
