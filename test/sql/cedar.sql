@@ -154,3 +154,10 @@ SELECT policy_id, severity, code, start_byte, end_byte FROM authz.cedar_validate
 	links => '[{"templateId": "policy0", "newId": "good", "values": {"?principal": {"type": "User", "id": "a"}}},
 		{"templateId": "policy0", "newId": "document", "values": {"?principal": {"type": "Doc", "id": "a"}}},
 		{"templateId": "policy0", "newId": "nobody", "values": {"?principal": {"type": "Nobody", "id": "a"}}}]');
+-- For databases in UTF-8 alone.
+SELECT current_database() AS regression \gset
+CREATE DATABASE regress_authz_latin1 ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0;
+\c regress_authz_latin1
+CREATE EXTENSION authz;
+\c :regression
+DROP DATABASE regress_authz_latin1;

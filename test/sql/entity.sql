@@ -116,6 +116,9 @@ INSERT INTO authz.entities (uid, attrs) VALUES ('A::"x"', '{"a": {"__extn": {"fn
 INSERT INTO authz.entities (uid, attrs) VALUES ('A::"x"', '{"a": {"__extn": {"fn": "nope", "arg": "1"}}}');
 INSERT INTO authz.entities (uid, attrs) VALUES ('A::"x"', '{"a": {"__expr": "1 + 1"}}');
 INSERT INTO authz.entities (uid, attrs) VALUES ('A::"x"', '[1]');
+\set VERBOSITY terse
+INSERT INTO authz.entities (uid, attrs) VALUES ('A::"x"', '{"a": "nul \u0000"}');
+\set VERBOSITY default
 INSERT INTO authz.entities (uid, tags) VALUES ('A::"x"', '{"t": 1.5}');
 INSERT INTO authz.entities (uid, parents) VALUES ('A::"x"', ARRAY[NULL]::authz.entity_uid[]);
 INSERT INTO authz.entities (uid, parents) VALUES ('A::"x"', ARRAY[['A::"y"'], ['A::"z"']]::authz.entity_uid[]);
