@@ -88,7 +88,7 @@ put_ip(Writer *w, const CedarIp *ip)
 	{
 		for (int i = 0, zeros = 0; i < 8; i++)
 		{
-			groups[i] = (unsigned) ip->addr[2 * i] << 8 | ip->addr[2 * i + 1];
+			groups[i] = (unsigned) ip->addr[(size_t) 2 * i] << 8 | ip->addr[(size_t) 2 * i + 1];
 			zeros = groups[i] == 0 ? zeros + 1 : 0;
 			if (zeros > run_len)
 			{

@@ -52,6 +52,14 @@ extern void jose_crypto_begin(void);
  */
 extern JoseCode jose_crypto_fail(JoseError *err, JoseCode code, const char *what);
 
+/* The static analyzer must be told that none of these gives JOSE_OK. */
+#if defined(__clang_analyzer__) && !defined(JOSE_UTIL_C)
+#define jose_fail(err, code, ...) (jose_fail(err, code, __VA_ARGS__), (code))
+#define jose_detail(...) (jose_detail(__VA_ARGS__), JOSE_ERR_MALFORMED)
+#define jose_nomem(err) (jose_nomem(err), JOSE_ERR_NOMEM)
+#define jose_crypto_fail(err, code, what) (jose_crypto_fail(err, code, what), (code))
+#endif
+
 extern void *jose_alloc(const JoseHost *host, size_t size);
 extern void jose_release(const JoseHost *host, void *block);
 

@@ -5,6 +5,7 @@
  *
  *-------------------------------------------------------------------------
  */
+#define JOSE_UTIL_C
 #include "internal.h"
 
 #include <stdarg.h>
