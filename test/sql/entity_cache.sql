@@ -66,6 +66,31 @@ BEGIN
 END $$;
 CALL churn(5);
 SELECT (ctid::text::point)[1] < 40 AS places_are_taken_again FROM public.item WHERE id = 5;
+-- The very place that the kept version had, by a later version.
+CREATE PROCEDURE public.revisit() LANGUAGE plpgsql AS $$
+DECLARE item_at tid; stored_at tid; item_back boolean := false; stored_back boolean := false;
+BEGIN
+	FOR i IN 1..3 LOOP
+		PERFORM e(5, 0);
+		COMMIT;
+	END LOOP;
+	PERFORM * FROM differ();
+	SELECT ctid INTO item_at FROM public.item WHERE id = 5;
+	SELECT ctid INTO stored_at FROM authz.entities WHERE uid = 'E::"5"';
+	COMMIT;
+	FOR i IN 1..500 LOOP
+		IF NOT item_back THEN
+			UPDATE public.item SET level = 9 WHERE id = 5 RETURNING ctid = item_at INTO item_back;
+		END IF;
+		IF NOT stored_back THEN
+			UPDATE authz.entities SET attrs = '{"level": 9}' WHERE uid = 'E::"5"' RETURNING ctid = stored_at INTO stored_back;
+		END IF;
+		COMMIT;
+	END LOOP;
+	RAISE WARNING 'back at its place: %, %', item_back, stored_back;
+END $$;
+CALL revisit();
+SELECT * FROM differ();
 -- The same with other entities taking the places.
 CREATE PROCEDURE public.churn_many() LANGUAGE plpgsql AS $$
 BEGIN
@@ -89,7 +114,7 @@ BEGIN;
 SELECT e(1, 0), e(2, 9), e(3, 0), e(4, 9), e(5, 0) \g /dev/null
 COMMIT;
 SELECT * FROM differ();
-SELECT gone(1) \g /dev/null
+SELECT gone(1), e(2, 0) \g /dev/null
 VACUUM FULL authz.entities;
 VACUUM FULL public.item;
 SELECT * FROM differ();
@@ -100,7 +125,6 @@ BEGIN;
 SELECT e(1, 9) \g /dev/null
 SELECT * FROM differ();
 SELECT e(1, 0) \g /dev/null
-SELECT * FROM differ();
 COMMIT;
 VACUUM FULL authz.entities;
 VACUUM FULL public.item;
@@ -210,4 +234,4 @@ DELETE FROM authz.entities;
 ALTER TABLE authz.entities RESET (fillfactor, autovacuum_enabled);
 DROP TABLE public.item, public.later;
 DROP FUNCTION public.differ, public.e, public.gone;
-DROP PROCEDURE public.churn, public.churn_many, public.ask_many;
+DROP PROCEDURE public.churn, public.churn_many, public.revisit, public.ask_many;
