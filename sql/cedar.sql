@@ -18,6 +18,13 @@ AS 'MODULE_PATHNAME', 'authz_cedar_validate';
 COMMENT ON FUNCTION authz.cedar_validate(text, text, integer, json) IS
 	'Check policies against a schema (Cedar syntax or JSON), one row a finding, none when all is well; with a level, also that no policy dereferences entities deeper; links of templates are checked, too';
 
+CREATE FUNCTION authz.cedar_policy_to_json(policy text)
+RETURNS json
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'authz_cedar_policy_to_json';
+COMMENT ON FUNCTION authz.cedar_policy_to_json(text) IS
+	'One policy or template as JSON, in the form of the Cedar reference';
+
 CREATE FUNCTION authz.cedar_schema_to_json(schema text)
 RETURNS json
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE

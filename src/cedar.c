@@ -19,12 +19,14 @@
 
 #include "cedar/conform.h"
 #include "cedar/link.h"
+#include "cedar/policy_json.h"
 #include "cedar/validate.h"
 #include "error.h"
 #include "host.h"
 
 PG_FUNCTION_INFO_V1(authz_cedar_authorize);
 PG_FUNCTION_INFO_V1(authz_cedar_validate);
+PG_FUNCTION_INFO_V1(authz_cedar_policy_to_json);
 PG_FUNCTION_INFO_V1(authz_cedar_schema_to_json);
 PG_FUNCTION_INFO_V1(authz_cedar_schema_to_text);
 PG_FUNCTION_INFO_V1(authz_cedar_version);
@@ -303,6 +305,27 @@ authz_cedar_validate(PG_FUNCTION_ARGS)
 	}
 	cedar_arena_destroy(arena);
 	return (Datum) 0;
+}
+
+/* cedar_policy_to_json(policy text) → json */
+Datum
+authz_cedar_policy_to_json(PG_FUNCTION_ARGS)
+{
+	text	   *source = PG_GETARG_TEXT_PP(0);
+	CedarArena *arena = authz_arena_create(CurrentMemoryContext);
+	CedarAst   *ast;
+	const char *json;
+	size_t		len;
+	CedarError	err;
+	text	   *result;
+
+	if (cedar_parse_one(arena, VARDATA_ANY(source), VARSIZE_ANY_EXHDR(source), &ast, &err) != CEDAR_OK ||
+		cedar_policy_to_json(arena, ast, 0, &json, &len, &err) != CEDAR_OK)
+		authz_raise(&err, AUTHZ_TEXT_POLICY, VARDATA_ANY(source), VARSIZE_ANY_EXHDR(source),
+					"policy", NULL);
+	result = cstring_to_text_with_len(json, len);
+	cedar_arena_destroy(arena);
+	PG_RETURN_TEXT_P(result);
 }
 
 typedef CedarCode (*SchemaWriter) (CedarArena *arena, const char *text, size_t len,

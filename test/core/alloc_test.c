@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * alloc_test.c
- *	  Every entry point of cedar.h, explain.h and link.h that allocates, under an
+ *	  Every entry point of cedar.h, explain.h, link.h and policy_json.h that allocates, under an
  *	  allocator that fails: the answer is CEDAR_ERR_NOMEM, nothing is left behind, and the
  *	  same call in the same arena succeeds when there is memory again.
  *
@@ -20,6 +20,7 @@
 #include "harness.h"
 #include "link.h"
 #include "partial.h"
+#include "policy_json.h"
 #include "spec_eval.h"
 
 #define LENGTH(a) (sizeof(a) / sizeof((a)[0]))
@@ -420,6 +421,23 @@ do_links(Fixture *f, CedarArena *arena, bool *right, CedarError *err)
 }
 
 static CedarCode
+do_policy_json(Fixture *f, CedarArena *arena, bool *right, CedarError *err)
+{
+	const char *json;
+	size_t		len;
+	CedarCode	code = CEDAR_OK;
+
+	*right = true;
+	for (uint32_t i = 0; code == CEDAR_OK && i < cedar_ast_count(f->ast); i++)
+	{
+		code = cedar_policy_to_json(arena, f->ast, i, &json, &len, err);
+		*right = *right && code == CEDAR_OK && len > 80 && memcmp(json, "{\"effect\":\"", 11) == 0 &&
+			json[len - 1] == '}';
+	}
+	return code;
+}
+
+static CedarCode
 do_requests(Fixture *f, CedarArena *arena, bool *right, CedarError *err)
 {
 	static char text[3 * sizeof(request_text)];
@@ -692,6 +710,7 @@ static const struct
 	{"cedar_request_from_json", do_request, false},
 	{"cedar_requests_from_json", do_requests, false},
 	{"cedar_links_from_json", do_links, false},
+	{"cedar_policy_to_json", do_policy_json, false},
 	{"cedar_context_from_json", do_context, false},
 	{"cedar_authorize", do_authorize, false},
 	{"cedar_authorize, entities in the arena", do_authorize_source, false},
@@ -853,6 +872,7 @@ main(void)
 	check_complete("../../src/cedar/cedar.h", 13);
 	check_complete("../../src/cedar/explain.h", 3);
 	check_complete("../../src/cedar/link.h", 1);
+	check_complete("../../src/cedar/policy_json.h", 1);
 	check_verify();
 	for (size_t i = 0; i < LENGTH(entries); i++)
 	{

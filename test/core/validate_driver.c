@@ -16,6 +16,7 @@
  * The answer has
  *	"schema"	does it make one?  "json": its JSON form, a text
  *	"parses"	of each policy
+ *	"forms"		of each: its JSON form, a text; null when it does not parse
  *	"findings"	[[policy, code, is it a warning?, start, end]], start and end
  *				in bytes of this policy's text; "levels": the same of each level
  *	"links"		[[number of the link, code, is it a warning?]]
@@ -38,6 +39,7 @@
 
 #include "conform.h"
 #include "harness.h"
+#include "policy_json.h"
 #include "validate.h"
 
 typedef struct Case
@@ -127,6 +129,20 @@ read_schema(Case *c)
 
 /* --------------------------------------------------------------- policies */
 
+/* The JSON form of the one policy in ast. */
+static json_t *
+policy_form(Case *c)
+{
+	const char *json;
+	size_t		len;
+	CedarError	err;
+
+	if (cedar_policy_to_json(c->arena, c->ast, 0, &json, &len, &err) == CEDAR_OK)
+		return json_stringn(json, len);
+	fault(c, "a policy has no JSON form", &err);
+	return json_null();
+}
+
 /* All policies in one text. */
 static void
 read_text(Case *c)
@@ -159,6 +175,7 @@ read_policies(Case *c)
 {
 	json_t	   *list = json_object_get(c->input, "policies");
 	json_t	   *parses = json_array();
+	json_t	   *forms = json_array();
 	size_t		n = json_array_size(list);
 	size_t		total = 0;
 	uint32_t	n_good = 0;
@@ -185,7 +202,11 @@ read_policies(Case *c)
 		json_array_append_new(parses, json_boolean(code == CEDAR_OK));
 		c->places[i] = UINT32_MAX;
 		if (refused(c, "policy", code, &err, json_string_length(text)))
+		{
+			json_array_append_new(forms, json_null());
 			continue;
+		}
+		json_array_append_new(forms, policy_form(c));
 		c->places[i] = n_good;
 		c->numbers[n_good] = i;
 		c->starts[n_good++] = c->text_len;
@@ -195,6 +216,7 @@ read_policies(Case *c)
 		c->text[c->text_len++] = '\n';
 	}
 	json_object_set_new(c->answer, "parses", parses);
+	json_object_set_new(c->answer, "forms", forms);
 	if (cedar_parse(c->arena, c->text, c->text_len, &c->ast, &err) != CEDAR_OK)
 	{
 		fault(c, "policies that parse do not parse together", &err);

@@ -161,3 +161,10 @@ CREATE DATABASE regress_authz_latin1 ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE '
 CREATE EXTENSION authz;
 \c :regression
 DROP DATABASE regress_authz_latin1;
+
+-- A policy in the reference's JSON form.
+SELECT authz.cedar_policy_to_json('@id("x") @draft permit(principal is User in ?principal, action in [Action::"a", A::Action::"b"], resource)
+	when { principal has a.b && resource.tags.contains("\u{0}") || -1 < context["x y"] } unless { ip("::1").isLoopback() && principal like "*\*é" };');
+SELECT authz.cedar_policy_to_json('forbid(principal, action in [Action::"a"], resource == D::"d");');
+SELECT authz.cedar_policy_to_json('permit(principal, action, resource); permit(principal, action, resource);');
+SELECT authz.cedar_policy_to_json(NULL);

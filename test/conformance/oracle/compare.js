@@ -62,6 +62,8 @@ const same = (a, b) => JSON.stringify(canonical(a)) === JSON.stringify(canonical
 
 // ------------------------------------------------------------- the reference
 
+const FORMS = 3; // policies of each case whose JSON is compared, too
+
 // Which policies parse, and as what: 'static', 'template' or null; null where
 // the reference gave up.
 function kindsOf(oracle, policies) {
@@ -122,9 +124,14 @@ exports.theirs = (oracle, test, levels) => {
 		return null;
 	}
 	const set = setOf(test.policies, kinds, test.links);
+	const forms = kinds.slice(0, FORMS).map((kind, i) => (kind === null ? { json: null }
+		: oracle.ask(kind === 'static' ? 'policyToJson' : 'templateToJson', JSON.stringify(test.policies[i]))));
+	if (forms.includes(null)) {
+		return null;
+	}
 	// a schema that is written as JSON can still be none
 	const answer = json.type !== 'success' ? json : oracle.ask('validate', `{"schema":${schema},"policies":${set}}`);
-	const out = { kinds, schema: answer !== null && answer.type === 'success' };
+	const out = { kinds, forms: forms.map((form) => form.json), schema: answer !== null && answer.type === 'success' };
 	if (answer === null) {
 		return null;
 	}
@@ -221,6 +228,7 @@ exports.differences = (test, ours, theirs) => {
 	if (out.length > 0) {
 		return out;
 	}
+	theirs.forms.forEach((form, i) => differ('form', `policy${i}`, JSON.parse(ours.forms[i]), form));
 	const split = (findings) => {
 		const by = new Map();
 		show(findings).forEach((line) => {
