@@ -46,6 +46,7 @@
 /* What the readable form has at most. */
 #define TEXT_POLICIES	10
 #define TEXT_EXPRESSION	200		/* bytes of an expression */
+#define TEXT_ELEMENTS	10		/* of one value */
 
 typedef struct Explain
 {
@@ -384,6 +385,9 @@ append_seen(StringInfo out, const Explain *e, const Explained *p)
 	for (uint32 i = 0; i < p->x->n_seen; i++)
 	{
 		const CedarSeen *seen = &p->x->seen[i];
+		const char *value;
+		size_t		len;
+		CedarError	err;
 
 		if (seen->name == NULL && p->text == NULL)
 			continue;
@@ -393,18 +397,9 @@ append_seen(StringInfo out, const Explain *e, const Explained *p)
 		else
 			append_excerpt(out, p->text + seen->offset, seen->length);
 		appendStringInfoString(out, " is ");
-		if (seen->value.kind == CEDAR_ENTITY)
-			appendStringInfoString(out, authz_uid_display(seen->value.u.uid));
-		else
-		{
-			const char *json;
-			size_t		len;
-			CedarError	err;
-
-			if (cedar_value_to_json(e->arena, &seen->value, 20, &json, &len, &err) != CEDAR_OK)
-				authz_raise(&err, AUTHZ_TEXT_UID, NULL, 0, NULL, NULL);
-			appendBinaryStringInfo(out, json, len);
-		}
+		if (cedar_value_to_text(e->arena, &seen->value, TEXT_ELEMENTS, &value, &len, &err) != CEDAR_OK)
+			authz_raise(&err, AUTHZ_TEXT_UID, NULL, 0, NULL, NULL);
+		appendBinaryStringInfo(out, value, len);
 	}
 	if (p->x->cut)
 		appendStringInfoString(out, "\n        …");

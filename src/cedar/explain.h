@@ -103,4 +103,8 @@ extern CedarCode cedar_seen_to_json(CedarArena *arena, const CedarExplanation *e
 extern CedarCode cedar_value_to_json(CedarArena *arena, const CedarValue *value, uint32_t max,
 									 const char **json, size_t *len, CedarError *err);
 
+/* The same as an expression of the language. */
+extern CedarCode cedar_value_to_text(CedarArena *arena, const CedarValue *value, uint32_t max,
+									 const char **text, size_t *len, CedarError *err);
+
 #endif							/* CEDAR_EXPLAIN_H */

@@ -108,6 +108,10 @@ extern int	cedar_utf8_put(char *buf, uint32_t cp);
 /* Read a code point from valid UTF-8; advances *p. */
 extern uint32_t cedar_utf8_get(const char **p);
 
+/* Write a character as it stands in a string literal; returns the bytes, advances *p. */
+#define CEDAR_ESCAPE_MAX 16
+extern int	cedar_escape_char(const char **p, char *buf);
+
 /* "%.*s" arguments of a quoted excerpt for a message. */
 #define CEDAR_EXCERPT_MAX 64
 #define CEDAR_EXCERPT(s, n) (int) cedar_utf8_clip((s), (n), CEDAR_EXCERPT_MAX), (s)

@@ -137,10 +137,13 @@ cedar_uid_is_action(const CedarUid *uid)
 		(n == 6 || uid->bytes[n - 7] == ':');
 }
 
-/* One character of an id with Cedar's escapes; returns the bytes. */
-static int
-escape_char(uint32_t cp, const char *raw, int raw_len, char *buf)
+int
+cedar_escape_char(const char **p, char *buf)
 {
+	const char *raw = *p;
+	uint32_t	cp = cedar_utf8_get(p);
+	int			raw_len = (int) (*p - raw);
+
 	switch (cp)
 	{
 		case '"':
@@ -186,10 +189,8 @@ cedar_uid_print(const CedarUid *uid, char *buf, size_t size)
 	PUT("::\"", 3);
 	while (p < end)
 	{
-		const char *raw = p;
-		uint32_t	cp = cedar_utf8_get(&p);
-		char		esc[16];
-		int			len = escape_char(cp, raw, (int) (p - raw), esc);
+		char		esc[CEDAR_ESCAPE_MAX];
+		int			len = cedar_escape_char(&p, esc);
 
 		PUT(esc, (size_t) len);
 	}

@@ -625,6 +625,18 @@ do_value_json(Fixture *f, CedarArena *arena, bool *right, CedarError *err)
 }
 
 static CedarCode
+do_value_text(Fixture *f, CedarArena *arena, bool *right, CedarError *err)
+{
+	CedarValue	v = cedar_value_rec(f->request.context);
+	const char *text;
+	size_t		len;
+	CedarCode	code = cedar_value_to_text(arena, &v, 100, &text, &len, err);
+
+	*right = code == CEDAR_OK && text[0] == '{' && text[len - 1] == '}';
+	return code;
+}
+
+static CedarCode
 do_alloc(Fixture *f, CedarArena *arena, bool *right, CedarError *err)
 {
 	(void) f;
@@ -722,6 +734,7 @@ static const struct
 	{"cedar_explain", do_explain, false},
 	{"cedar_seen_to_json", do_seen, false},
 	{"cedar_value_to_json", do_value_json, false},
+	{"cedar_value_to_text", do_value_text, false},
 	{"malformed input", do_bad, true},
 };
 
@@ -870,7 +883,7 @@ main(void)
 	injected++;
 
 	check_complete("../../src/cedar/cedar.h", 13);
-	check_complete("../../src/cedar/explain.h", 3);
+	check_complete("../../src/cedar/explain.h", 4);
 	check_complete("../../src/cedar/link.h", 1);
 	check_complete("../../src/cedar/policy_json.h", 1);
 	check_verify();

@@ -8,7 +8,8 @@
  * matches as a policy of that part alone does; the expression that is said to
  * be the reason, as a policy's whole condition, is false (true for `unless`)
  * or fails in the same way; and each value that was seen equals its
- * expression, after a way through JSON.  Then some by hand.
+ * expression, after a way through JSON and through the language's text.  A
+ * set in layers is explained as the same set in an array.  Then some by hand.
  *
  *-------------------------------------------------------------------------
  */
@@ -67,7 +68,14 @@ case_open(Case *c, const char *policies, size_t policies_len, const char *entiti
 	c->n = cedar_ast_count(c->ast);
 	c->policies = cedar_arena_zalloc(arena, (c->n + 1) * sizeof(CedarPolicy));
 	for (uint32_t i = 0; i < c->n; i++)
+	{
+		char	   *id = cedar_arena_alloc(arena, 16);
+
+		snprintf(id, 16, "%06u", (unsigned) i);
+		c->policies[i].id = id;
+		c->policies[i].id_len = 6;
 		TRY(cedar_compile(arena, c->ast, i, &c->policies[i].piece, &size, &c->b.err));
+	}
 	TRY(cedar_index_build(arena, c->policies, c->n, &c->index, &size, &c->b.err));
 	r = json_loadb(request, request_len, JSON_ALLOW_NUL, NULL);
 	c->context = json_deep_copy(json_object_get(r, "context"));
@@ -226,6 +234,18 @@ check_seen(Case *c, const CedarExplanation *x)
 					   ") == context[\"seen value\"] };", context, &failure) == YES,
 				   "policy %u: %.*s is not %.*s", x->policy, (int) s->length, c->text + s->offset, (int) len, json);
 		free(context_text);
+		CHECK(cedar_value_to_text(c->b.arena, &s->value, UINT32_MAX, &json, &len, &c->b.err) == CEDAR_OK);
+		{
+			Text		tail = {0};
+
+			text_adds(&tail, ") == (");
+			text_add(&tail, json, len);
+			text_add(&tail, ") };", sizeof(") };"));
+			CHECKF(ask(c, "permit(principal, action, resource) when { (", c->text + s->offset, s->length,
+					   tail.data, NULL, &failure) == YES,
+				   "policy %u: %.*s is not %.*s", x->policy, (int) s->length, c->text + s->offset, (int) len, json);
+			free(tail.data);
+		}
 		json_object_del(c->context, "seen value");
 		seen_values++;
 	}
@@ -300,6 +320,80 @@ check_candidates(Case *c, const CedarExplanation *all, uint32_t n)
 	CHECK(k == m);
 }
 
+/* An image of the policies whose number, by 2, leaves rest; all have ids in order. */
+static const CedarImage *
+half_image(Case *c, uint32_t rest)
+{
+	CedarPolicy *half = cedar_arena_alloc(c->b.arena, (c->n + 1) * sizeof(CedarPolicy));
+	CedarImagePlan *plan;
+	size_t		size;
+	void	   *block;
+	uint32_t	n = 0;
+
+	for (uint32_t i = 0; i < c->n; i++)
+		if (i % 2 == rest && cedar_policy_is_linked(&c->policies[i]))
+			half[n++] = c->policies[i];
+	CHECK(cedar_image_plan(c->b.arena, half, n, &plan, &size, &c->b.err) == CEDAR_OK);
+	block = cedar_arena_zalloc(c->b.arena, size);
+	cedar_image_write(plan, block);
+	return block;
+}
+
+/* In two layers, with one policy gone, it is as in the array without that. */
+static void
+check_layers(Case *c, const CedarExplanation *all, uint32_t n)
+{
+	CedarLayer	layers[2] = {{half_image(c, 0), NULL}, {half_image(c, 1), NULL}};
+	CedarPolicies policies = {.n_layers = 2,.layers = layers};
+	uint32_t	gone[64] = {1};	/* the first of the first layer */
+	CedarExplanation *x;
+	uint32_t	m;
+
+	for (int without = 0; without < 2; without++)
+	{
+		uint32_t	k = 0;
+
+		layers[0].gone = without ? gone : NULL;
+		if (cedar_explain(c->b.arena, &policies, true, &c->source, &c->request, &x, &m, &c->b.err) != CEDAR_OK)
+		{
+			CHECKF(false, "%s", c->b.err.message);
+			return;
+		}
+		for (uint32_t i = 0; i < n; i++)
+		{
+			CedarPolicy policy;
+
+			if (without && all[i].policy == 0)
+				continue;
+			CHECK(k < m);
+			if (k == m)
+				return;
+			cedar_policies_get(&policies, x[k].policy, &policy);
+			CHECKF(memcmp(policy.id, c->policies[all[i].policy].id, policy.id_len) == 0, "%.*s", (int) policy.id_len, policy.id);
+			CHECK(x[k].outcome == all[i].outcome && x[k].part == all[i].part && x[k].missed == all[i].missed &&
+				  x[k].offset == all[i].offset && x[k].n_seen == all[i].n_seen);
+			k++;
+		}
+		CHECK(k == m);
+	}
+
+	/* the index's choice of them, too */
+	CHECK(cedar_explain(c->b.arena, &policies, false, &c->source, &c->request, &x, &m, &c->b.err) == CEDAR_OK);
+	for (uint32_t i = 0; i < n; i++)
+	{
+		bool		found = all[i].outcome == CEDAR_UNSATISFIED || (all[i].policy == 0);
+
+		for (uint32_t k = 0; k < m && !found; k++)
+		{
+			CedarPolicy policy;
+
+			cedar_policies_get(&policies, x[k].policy, &policy);
+			found = policy.id_len == 6 && memcmp(policy.id, c->policies[all[i].policy].id, 6) == 0 && x[k].outcome == all[i].outcome;
+		}
+		CHECK(found);
+	}
+}
+
 static void
 explain_case(const char *policies, size_t policies_len, const char *entities, size_t entities_len,
 		 const char *request, size_t request_len)
@@ -321,6 +415,8 @@ explain_case(const char *policies, size_t policies_len, const char *entities, si
 			cases++;
 			check_decision(&c, x, n);
 			check_candidates(&c, x, n);
+			if (n > 0 && cedar_policy_is_linked(&c.policies[0]))
+				check_layers(&c, x, n);
 			for (uint32_t i = 0; i < n; i++)
 			{
 				CHECK(!x[i].cut);

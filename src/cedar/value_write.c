@@ -1,8 +1,9 @@
 /*-------------------------------------------------------------------------
  *
- * value_json.c
- *	  Values as JSON, in the form in which entities have them: what is written
- *	  here cedar_value_from_json reads back, unless it was cut.
+ * value_write.c
+ *	  Values as JSON, in the form in which entities have them, and as
+ *	  expressions of the language: what is written here cedar_value_from_json
+ *	  and the parser read back, unless it was cut.
  *
  *-------------------------------------------------------------------------
  */
@@ -18,8 +19,29 @@
 typedef struct Writer
 {
 	CedarBuf	buf;
+	bool		expression;		/* else JSON */
 	uint32_t	left;			/* elements and members */
 } Writer;
+
+static void
+put_literal(Writer *w, const char *s, size_t len)
+{
+	const char *end = s + len;
+
+	if (!w->expression)
+	{
+		cedar_buf_json_string(&w->buf, s, len);
+		return;
+	}
+	cedar_buf_puts(&w->buf, "\"");
+	while (s < end)
+	{
+		char		escaped[CEDAR_ESCAPE_MAX];
+
+		cedar_buf_append(&w->buf, escaped, (size_t) cedar_escape_char(&s, escaped));
+	}
+	cedar_buf_puts(&w->buf, "\"");
+}
 
 static void
 put_string(Writer *w, const char *s, size_t len)
@@ -29,12 +51,12 @@ put_string(Writer *w, const char *s, size_t len)
 
 	if (n == len)
 	{
-		cedar_buf_json_string(&w->buf, s, len);
+		put_literal(w, s, len);
 		return;
 	}
 	memcpy(cut, s, n);
 	memcpy(cut + n, "\xE2\x80\xA6", 3);
-	cedar_buf_json_string(&w->buf, cut, n + 3);
+	put_literal(w, cut, n + 3);
 }
 
 /* "… and 17 more" */
@@ -50,11 +72,11 @@ put_rest(Writer *w, uint32_t n)
 static void
 put_extension(Writer *w, const char *fn, const char *arg)
 {
-	cedar_buf_puts(&w->buf, "{\"__extn\":{\"fn\":\"");
+	cedar_buf_puts(&w->buf, w->expression ? "" : "{\"__extn\":{\"fn\":\"");
 	cedar_buf_puts(&w->buf, fn);
-	cedar_buf_puts(&w->buf, "\",\"arg\":\"");
+	cedar_buf_puts(&w->buf, w->expression ? "(\"" : "\",\"arg\":\"");
 	cedar_buf_puts(&w->buf, arg);
-	cedar_buf_puts(&w->buf, "\"}}");
+	cedar_buf_puts(&w->buf, w->expression ? "\")" : "\"}}");
 }
 
 /* At least one digit behind the point, and no zero too many. */
@@ -144,12 +166,12 @@ put_datetime(Writer *w, int64_t ms)
 	if (year < 0 || year > 9999)
 	{
 		/* it has no text form of its own */
-		snprintf(text, sizeof(text), "%" PRId64, ms);
-		cedar_buf_puts(&w->buf, "{\"__extn\":{\"fn\":\"offset\",\"args\":[");
+		snprintf(text, sizeof(text), "%" PRId64 "ms", ms);
+		cedar_buf_puts(&w->buf, w->expression ? "" : "{\"__extn\":{\"fn\":\"offset\",\"args\":[");
 		put_extension(w, "datetime", "1970-01-01");
-		cedar_buf_puts(&w->buf, ",{\"__extn\":{\"fn\":\"duration\",\"arg\":\"");
-		cedar_buf_puts(&w->buf, text);
-		cedar_buf_puts(&w->buf, "ms\"}}]}}");
+		cedar_buf_puts(&w->buf, w->expression ? ".offset(" : ",");
+		put_extension(w, "duration", text);
+		cedar_buf_puts(&w->buf, w->expression ? ")" : "]}}");
 		return;
 	}
 	if (rest == 0)
@@ -169,6 +191,13 @@ put_datetime(Writer *w, int64_t ms)
 static void
 put_uid(Writer *w, const CedarUid *uid)
 {
+	if (w->expression)
+	{
+		cedar_buf_append(&w->buf, uid->bytes, uid->type_len);
+		cedar_buf_puts(&w->buf, "::");
+		put_string(w, uid->bytes + uid->type_len, uid->id_len);
+		return;
+	}
 	cedar_buf_puts(&w->buf, "{\"__entity\":{\"type\":");
 	cedar_buf_json_string(&w->buf, uid->bytes, uid->type_len);
 	cedar_buf_puts(&w->buf, ",\"id\":");
@@ -186,7 +215,7 @@ put_set(Writer *w, const CedarSet *set)
 	{
 		CedarValue	v = cedar_slot_value(&set->elems[i]);
 
-		cedar_buf_puts(&w->buf, i > 0 ? "," : "");
+		cedar_buf_puts(&w->buf, i == 0 ? "" : w->expression ? ", " : ",");
 		if (w->left == 0)
 		{
 			put_rest(w, set->n - i);
@@ -209,7 +238,7 @@ put_record(Writer *w, const CedarRecord *rec)
 		const CedarStr *key = cedar_slot_str(&rec->fields[i].key);
 		CedarValue	v = cedar_slot_value(&rec->fields[i].value);
 
-		cedar_buf_puts(&w->buf, i > 0 ? "," : "");
+		cedar_buf_puts(&w->buf, i == 0 ? "" : w->expression ? ", " : ",");
 		if (w->left == 0)
 		{
 			cedar_buf_puts(&w->buf, "\"\xE2\x80\xA6\":");
@@ -218,7 +247,7 @@ put_record(Writer *w, const CedarRecord *rec)
 		}
 		w->left--;
 		put_string(w, key->bytes, key->len);
-		cedar_buf_puts(&w->buf, ":");
+		cedar_buf_puts(&w->buf, w->expression ? ": " : ":");
 		if (!put_value(w, &v))
 			return false;
 	}
@@ -271,17 +300,31 @@ put_value(Writer *w, const CedarValue *v)
 	return true;
 }
 
-CedarCode
-cedar_value_to_json(CedarArena *arena, const CedarValue *value, uint32_t max,
-					const char **json, size_t *len, CedarError *err)
+static CedarCode
+write_value(CedarArena *arena, const CedarValue *value, bool expression, uint32_t max,
+			const char **text, size_t *len, CedarError *err)
 {
-	Writer		w = {{arena, NULL, 0, 0, false}, max};
+	Writer		w = {{arena, NULL, 0, 0, false}, expression, max};
 
 	if (!put_value(&w, value))
 		return cedar_stack(err);
 	if (w.buf.failed)
 		return cedar_nomem(err);
-	*json = w.buf.data;
+	*text = w.buf.data;
 	*len = w.buf.len;
 	return CEDAR_OK;
+}
+
+CedarCode
+cedar_value_to_json(CedarArena *arena, const CedarValue *value, uint32_t max,
+					const char **json, size_t *len, CedarError *err)
+{
+	return write_value(arena, value, false, max, json, len, err);
+}
+
+CedarCode
+cedar_value_to_text(CedarArena *arena, const CedarValue *value, uint32_t max,
+					const char **text, size_t *len, CedarError *err)
+{
+	return write_value(arena, value, true, max, text, len, err);
 }
