@@ -432,7 +432,7 @@ verify_crypt(const char *password, const Parsed *parsed)
 					   EVP_sha256(), NULL) != 1)
 			goto done;
 		for (int i = 0; i < 32; i++)
-			snprintf(hex + 2 * i, 3, "%02x", digest[i]);
+			snprintf(hex + (size_t) 2 * i, 3, "%02x", digest[i]);
 		OPENSSL_cleanse(digest, sizeof(digest));
 		password = hex;
 	}
