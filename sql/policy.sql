@@ -6,6 +6,7 @@ CREATE TABLE authz.policies (
 	policy text NOT NULL,
 	enabled boolean NOT NULL DEFAULT true,
 	ordinal integer,
+	since bigint,
 	PRIMARY KEY (policy_set, policy_id)
 );
 COMMENT ON TABLE authz.policies IS
@@ -18,6 +19,7 @@ COMMENT ON COLUMN authz.policies.enabled IS
 	'Only enabled policies are asked; the links of a disabled template are disabled with it';
 COMMENT ON COLUMN authz.policies.ordinal IS
 	'Place in the file of policies_dump; set by policies_apply, null for what was written otherwise';
+COMMENT ON COLUMN authz.policies.since IS 'The version of the policy set since which the row holds; set by triggers';
 SELECT pg_extension_config_dump('authz.policies', '');
 
 CREATE TABLE authz.policy_links (
@@ -27,6 +29,7 @@ CREATE TABLE authz.policy_links (
 	principal authz.entity_uid,
 	resource authz.entity_uid,
 	enabled boolean NOT NULL DEFAULT true,
+	since bigint,
 	PRIMARY KEY (policy_set, link_id)
 );
 CREATE INDEX policy_links_template ON authz.policy_links (policy_set, template_id);
@@ -39,12 +42,14 @@ COMMENT ON COLUMN authz.policy_links.template_id IS 'The policy_id of the templa
 COMMENT ON COLUMN authz.policy_links.principal IS 'Value of ?principal; null when the template has no such slot';
 COMMENT ON COLUMN authz.policy_links.resource IS 'Value of ?resource; null when the template has no such slot';
 COMMENT ON COLUMN authz.policy_links.enabled IS 'Only enabled links are asked';
+COMMENT ON COLUMN authz.policy_links.since IS 'As in authz.policies';
 SELECT pg_extension_config_dump('authz.policy_links', '');
 
 CREATE TABLE authz.schema (
 	policy_set text COLLATE "C" PRIMARY KEY DEFAULT 'default' CHECK (policy_set <> ''),
 	schema text NOT NULL,
-	check_entities boolean NOT NULL DEFAULT true
+	check_entities boolean NOT NULL DEFAULT true,
+	since bigint
 );
 COMMENT ON TABLE authz.schema IS
 	'The Cedar schema in force for a policy set: policies, templates and links that do not validate are refused';
@@ -52,6 +57,7 @@ COMMENT ON COLUMN authz.schema.policy_set IS 'As in authz.policies';
 COMMENT ON COLUMN authz.schema.schema IS 'In the Cedar schema syntax or as JSON';
 COMMENT ON COLUMN authz.schema.check_entities IS
 	'Whether stored entities must fit it; they must be declared by one of the schemas that check';
+COMMENT ON COLUMN authz.schema.since IS 'As in authz.policies';
 SELECT pg_extension_config_dump('authz.schema', '');
 
 CREATE TABLE authz.policy_versions (

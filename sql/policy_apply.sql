@@ -209,7 +209,7 @@ END $$;
 COMMENT ON FUNCTION authz.policy_tests_apply(jsonb, text, boolean) IS
 	'Make a policy set have these tests, an array of {"name", "principal", "action", "resource", "context", "entities", "decision", "reasons"}; with prune, no others. Gives their number';
 
-REVOKE ALL ON FUNCTION authz.policies_parse(text, text), authz.policy_with_id(text, text),
+REVOKE ALL ON FUNCTION authz.current_policy_set(), authz.policies_parse(text, text), authz.policy_with_id(text, text),
 	authz.policies_apply(text, text, text, boolean, boolean), authz.policies_dump(text),
 	authz.policy_test_results(text), authz.policy_test(text), authz.policy_test_broken(text),
 	authz.policy_tests_after_row(), authz.policy_tests_apply(jsonb, text, boolean) FROM PUBLIC;

@@ -14,7 +14,8 @@ SELECT authz.policy_version() AS before \gset
 SELECT ask('User::"alice"', 'Document::"plan"'), ask('User::"bob"', 'Document::"plan"');
 
 -- Reported by the id of the link, among the policies in the order of the ids.
-INSERT INTO authz.policy_links (link_id, template_id, principal, resource) VALUES ('z', 'shared', 'User::"alice"', 'Document::"plan"') RETURNING *;
+INSERT INTO authz.policy_links (link_id, template_id, principal, resource) VALUES ('z', 'shared', 'User::"alice"', 'Document::"plan"')
+	RETURNING policy_set, link_id, template_id, principal, resource, enabled;
 SELECT ask('User::"alice"', 'Document::"plan"'), ask('User::"alice"', 'Document::"other"'), ask('User::"carol"', 'Document::"plan"'), authz.policy_version() - :before AS steps;
 INSERT INTO authz.policy_links (link_id, template_id, principal) VALUES ('a', 'member', 'Group::"staff"'), ('p', 'is', 'Group::"staff"'), ('pz', 'member', 'User::"bob"');
 SELECT ask('User::"alice"', 'Document::"plan"'), ask('User::"bob"', 'Document::"plan"'), authz.policy_version() - :before AS steps;
@@ -44,10 +45,14 @@ INSERT INTO authz.policy_links (link_id, template_id, principal, resource) VALUE
 INSERT INTO authz.policy_links (link_id, template_id, principal) VALUES ('a', 'member', 'User::"bob"');
 INSERT INTO authz.policy_links (link_id, template_id, principal) VALUES ('plain', 'member', 'User::"bob"');
 INSERT INTO authz.policy_links (link_id, template_id, principal) VALUES ('member', 'member', 'User::"bob"');
+\set VERBOSITY terse
 INSERT INTO authz.policy_links (link_id, template_id, principal) VALUES ('', 'member', 'User::"bob"');
+\set VERBOSITY default
 INSERT INTO authz.policy_links (policy_set, link_id, template_id, principal) VALUES ('other', 'x', 'member', 'User::"bob"');
 INSERT INTO authz.policy_links (link_id, template_id, principal) VALUES ('x', 'member', 'bob');
+\set VERBOSITY terse
 INSERT INTO authz.policy_links (link_id, template_id, principal) VALUES (NULL, 'member', 'User::"bob"');
+\set VERBOSITY default
 UPDATE authz.policy_links SET link_id = 'plain' WHERE link_id = 'a';
 UPDATE authz.policy_links SET template_id = 'folder' WHERE link_id = 'a';
 INSERT INTO authz.policies (policy_id, policy) VALUES ('a', 'permit (principal, action, resource);');

@@ -1,0 +1,68 @@
+-- What a policy set was before.
+\pset null '(null)'
+\set SHOW_CONTEXT never
+SET authz.policy_set = 'past';
+SELECT action, id FROM authz.policies_apply(E'@id("a") permit (principal == User::"a", action, resource);\n@id("t") permit (principal == ?principal, action, resource);');
+SELECT authz.policy_version() AS first \gset
+INSERT INTO authz.policy_links (policy_set, link_id, template_id, principal) VALUES ('past', 'l', 't', 'User::"b"');
+INSERT INTO authz.schema (policy_set, schema, check_entities) VALUES ('past', 'entity User; action view appliesTo { principal: User, resource: User };', false);
+SELECT authz.policy_version() AS second \gset
+-- INSERT writes no history.
+SELECT count(*) FROM authz.policy_history WHERE policy_set = 'past';
+UPDATE authz.policies SET policy = '@id("a") forbid (principal == User::"a", action, resource);' WHERE policy_set = 'past' AND policy_id = 'a';
+UPDATE authz.policies SET enabled = enabled WHERE policy_set = 'past';
+UPDATE authz.policy_links SET principal = 'User::"c"' WHERE policy_set = 'past';
+DELETE FROM authz.schema WHERE policy_set = 'past';
+INSERT INTO authz.policies (policy_set, policy_id, policy, since) VALUES ('past', 'n', 'permit (principal == User::"n", action, resource);', 1);
+SELECT authz.policy_version() AS third \gset
+SELECT kind, id, policy, content - 'policy' - 'schema' AS content, valid_from - :first AS valid_from, valid_to - :first AS valid_to,
+	author = session_user AS author, changed_at <= now() AS changed_at, transaction_id < pg_current_xact_id() AS xid
+FROM authz.policy_history WHERE policy_set = 'past' ORDER BY valid_to, kind;
+SELECT policy_id, since - :first AS since FROM authz.policies WHERE policy_set = 'past' ORDER BY 1;
+
+-- The state of each version is what a copy of the rows taken then says.
+SELECT * FROM authz.policy_state(:first) ORDER BY 1, 2;
+SELECT * FROM authz.policy_diff(:first, :second);
+SELECT action, kind, id FROM authz.policy_diff(:first, :third);
+SELECT action, kind, id FROM authz.policy_diff(:third, :first);
+SELECT * FROM authz.policy_diff(:third, :third);
+SELECT * FROM authz.policy_diff(0, :third + 1);
+SELECT * FROM authz.policy_diff(-1, :third);
+
+-- Decisions as of then; nothing is changed by them.
+SELECT v - :first AS version, u, d.decision, d.reasons, d.policy_version - v AS same
+FROM unnest(ARRAY[:first, :second, :third]::bigint[]) v, unnest('{a,b,c,n}'::text[]) u,
+	LATERAL authz.authz_decide(authz.entity_uid('User', u), 'Action::"view"', 'User::"x"', '{}', NULL, NULL, as_of => v) d
+WHERE d.decision = 'allow' OR d.reasons <> '{}' ORDER BY 1, 2;
+SELECT * FROM authz.authz_decide('User::"a"', 'Action::"other"', 'User::"x"', '{}', NULL, NULL, as_of => :second);
+SELECT * FROM authz.authz_decide('User::"a"', 'Action::"view"', 'User::"x"', '{}', NULL, NULL, as_of => 1000000);
+SELECT authz.policy_version() - :third AS steps, count(*) FROM authz.policy_history WHERE policy_set = 'past';
+
+-- Restored: a new version that is as the old one.
+BEGIN;
+SELECT action, kind, id FROM authz.policy_restore(:second);
+SELECT * FROM authz.policy_diff(:second, authz.policy_version());
+SELECT decision, reasons FROM authz.authz_decide('User::"a"', 'Action::"view"', 'User::"x"');
+SELECT action, kind, id FROM authz.policy_restore(0);
+SELECT count(*) FROM authz.policies WHERE policy_set = 'past';
+SELECT action, kind, id FROM authz.policy_restore(:third);
+SELECT * FROM authz.policy_diff(:third, authz.policy_version());
+ROLLBACK;
+-- TRUNCATE is remembered.
+BEGIN;
+TRUNCATE authz.policies, authz.policy_links;
+SELECT action, kind, id FROM authz.policy_diff(:third, authz.policy_version());
+ROLLBACK;
+
+-- What would change.
+SELECT * FROM authz.policy_what_if('@id("a") permit (principal == User::"a", action, resource);', '[{"principal": "User::\"a\"", "action": "Action::\"view\"", "resource": "User::\"x\""},
+	{"principal": "User::\"n\"", "action": "Action::\"view\"", "resource": "User::\"x\"", "context": {"k": 1}}]');
+SELECT n, principal, decision, new_decision FROM authz.policy_what_if('', '[{"principal": "User::\"a\"", "action": "Action::\"view\"", "resource": "User::\"x\""},
+	{"principal": "User::\"n\"", "action": "Action::\"view\"", "resource": "User::\"x\""}]');
+INSERT INTO authz.policy_tests (policy_set, name, principal, action, resource, decision) VALUES ('past', 'n', 'User::"n"', 'Action::"view"', 'User::"x"', 'allow');
+DELETE FROM authz.policy_links WHERE policy_set = 'past';
+SELECT n, principal, decision, reasons, new_decision, new_reasons FROM authz.policy_what_if('', prune => true);
+SELECT authz.policies_dump();
+
+RESET authz.policy_set;
+TRUNCATE authz.policies, authz.policy_links, authz.schema, authz.policy_tests, authz.policy_history;
