@@ -42,10 +42,16 @@ CREATE FUNCTION authz.run_time_texts(bytea) RETURNS text[]
 LANGUAGE c STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'authz_run_time_texts';
 CREATE FUNCTION authz.run_time_longs(bytea) RETURNS bigint[]
 LANGUAGE c STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'authz_run_time_longs';
+CREATE FUNCTION authz.run_time_id(bytea, entity_type text) RETURNS text
+LANGUAGE c STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'authz_run_time_id';
 CREATE FUNCTION authz.run_time_ids(bytea, entity_type text, mode text) RETURNS text[]
 LANGUAGE c STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'authz_run_time_ids';
+CREATE FUNCTION authz.run_time_long_id(bytea, entity_type text) RETURNS bigint
+LANGUAGE c STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'authz_run_time_long_id';
 CREATE FUNCTION authz.run_time_long_ids(bytea, entity_type text, mode text) RETURNS bigint[]
 LANGUAGE c STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'authz_run_time_long_ids';
+CREATE FUNCTION authz.run_time_uuid_id(bytea, entity_type text) RETURNS uuid
+LANGUAGE c STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'authz_run_time_uuid_id';
 CREATE FUNCTION authz.run_time_uuid_ids(bytea, entity_type text, mode text) RETURNS uuid[]
 LANGUAGE c STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'authz_run_time_uuid_ids';
 COMMENT ON FUNCTION authz.run_time_asked(text) IS 'In plans of protected tables: is anybody asking?';
@@ -59,9 +65,12 @@ COMMENT ON FUNCTION authz.run_time_duration(bytea) IS 'In plans of protected tab
 COMMENT ON FUNCTION authz.run_time_ip(bytea) IS 'In plans of protected tables: a value of who is asking; null when it is of another type';
 COMMENT ON FUNCTION authz.run_time_texts(bytea) IS 'In plans of protected tables: the strings of a set; null when it is none';
 COMMENT ON FUNCTION authz.run_time_longs(bytea) IS 'In plans of protected tables: the integers of a set; null when it is none';
-COMMENT ON FUNCTION authz.run_time_ids(bytea, text, text) IS 'In plans of protected tables: ids of entities of a type; mode is, in or of';
-COMMENT ON FUNCTION authz.run_time_long_ids(bytea, text, text) IS 'In plans of protected tables: ids of entities of a type; mode is, in or of';
-COMMENT ON FUNCTION authz.run_time_uuid_ids(bytea, text, text) IS 'In plans of protected tables: ids of entities of a type; mode is, in or of';
+COMMENT ON FUNCTION authz.run_time_id(bytea, text) IS 'In plans of protected tables: the id of an entity of this type; null when it is none';
+COMMENT ON FUNCTION authz.run_time_ids(bytea, text, text) IS 'In plans of protected tables: ids of entities of a type: mode in, it and what it is in; of, those in a set';
+COMMENT ON FUNCTION authz.run_time_long_id(bytea, text) IS 'In plans of protected tables: the id of an entity of this type; null when it is none';
+COMMENT ON FUNCTION authz.run_time_long_ids(bytea, text, text) IS 'In plans of protected tables: ids of entities of a type: mode in, it and what it is in; of, those in a set';
+COMMENT ON FUNCTION authz.run_time_uuid_id(bytea, text) IS 'In plans of protected tables: the id of an entity of this type; null when it is none';
+COMMENT ON FUNCTION authz.run_time_uuid_ids(bytea, text, text) IS 'In plans of protected tables: ids of entities of a type: mode in, it and what it is in; of, those in a set';
 
 CREATE FUNCTION authz.protected_where(entity_type text) RETURNS text
 LANGUAGE c STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'authz_protected_where';

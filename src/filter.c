@@ -203,69 +203,124 @@ policy_call(Question *q, const CedarPolicy *policy)
 
 /* When a row satisfies what is left of a policy; *why is NULL where SQL says it. */
 static char *
-residual_condition(Question *q, const CedarResidual *r, const char **why)
+residual_condition(Question *q, const CedarResidual *r, AuthzFilterEquality *equality, const char **why)
 {
 	char	   *condition = NULL;
 	CedarPolicy policy;
 
 	*why = NULL;
+	equality->left = NULL;
 	if (r->state == CEDAR_RESIDUAL_TRUE)
 		return pstrdup("true");
 	if (r->state == CEDAR_RESIDUAL_ERROR)
 		return pstrdup("false");
-	condition = authz_filter_condition(&q->rows, r->expr, why);
+	condition = authz_filter_condition(&q->rows, r->expr, equality, why);
 	if (condition != NULL)
 		return condition;
 	cedar_policies_get(&q->version->policies, r->policy, &policy);
 	return policy_call(q, &policy);
 }
 
+/* Conditions of which one has to hold. */
+typedef struct Alternatives
+{
+	bool		certain;		/* one of them always holds */
+	StringInfoData text;
+	List	   *equalities;		/* Equality: of many policies, one for each grant */
+} Alternatives;
+
+typedef struct Equality
+{
+	char	   *left;
+	int			n;
+	StringInfoData rights;
+} Equality;
+
+static void
+alternatives_add(Alternatives *a, const char *condition, const AuthzFilterEquality *equality)
+{
+	ListCell   *lc;
+	Equality   *e;
+
+	if (strcmp(condition, "false") == 0)
+		return;
+	a->certain = a->certain || strcmp(condition, "true") == 0;
+	if (equality == NULL || equality->left == NULL)
+	{
+		appendStringInfo(&a->text, "%s%s", a->text.len > 0 ? " OR " : "", condition);
+		return;
+	}
+	foreach(lc, a->equalities)
+	{
+		e = lfirst(lc);
+		if (strcmp(e->left, equality->left) == 0)
+		{
+			appendStringInfo(&e->rights, ", %s", equality->right);
+			e->n++;
+			return;
+		}
+	}
+	e = palloc(sizeof(Equality));
+	e->left = equality->left;
+	e->n = strchr(equality->right, ',') == NULL ? 1 : 2;
+	initStringInfo(&e->rights);
+	appendStringInfoString(&e->rights, equality->right);
+	a->equalities = lappend(a->equalities, e);
+}
+
+/* NULL: none of them ever holds. */
+static char *
+alternatives_end(Alternatives *a)
+{
+	ListCell   *lc;
+
+	if (a->certain)
+		return pstrdup("true");
+	foreach(lc, a->equalities)
+	{
+		Equality   *e = lfirst(lc);
+
+		appendStringInfo(&a->text, e->n == 1 ? "%s%s = %s" : "%s%s IN (%s)", a->text.len > 0 ? " OR " : "",
+						 e->left, e->rights.data);
+	}
+	return a->text.len == 0 ? NULL : a->text.data;
+}
+
 /* The rows that are allowed, as a condition of SQL; with the mapping's own. */
 static char *
 question_condition(Question *q, bool with_where)
 {
-	StringInfoData all[2];		/* permits, forbids */
-	bool		certain[2] = {false, false};
+	Alternatives all[2] = {{0}, {0}};	/* permits, forbids */
 	char	   *where = with_where ? authz_filter_where(&q->rows) : NULL;
+	char	   *permits;
+	char	   *forbids;
 
 	if (q->partial.decision == CEDAR_PARTIAL_DENY)
 		return pstrdup("false");
-	initStringInfo(&all[0]);
-	initStringInfo(&all[1]);
+	initStringInfo(&all[0].text);
+	initStringInfo(&all[1].text);
 	for (uint32 i = 0; i < q->partial.n; i++)
 	{
 		const CedarResidual *r = &q->partial.residuals[i];
+		AuthzFilterEquality equality;
 		const char *why;
 		char	   *condition;
 
 		CHECK_FOR_INTERRUPTS();
-		/* One that permits anything makes the others superfluous. */
-		if (certain[r->forbid])
+		if (all[r->forbid].certain)
 			continue;
-		condition = residual_condition(q, r, &why);
-		if (strcmp(condition, "false") == 0)
-			continue;
-		if (strcmp(condition, "true") == 0)
-		{
-			certain[r->forbid] = true;
-			resetStringInfo(&all[r->forbid]);
-			appendStringInfoString(&all[r->forbid], condition);
-			continue;
-		}
-		appendStringInfo(&all[r->forbid], "%s%s", all[r->forbid].len > 0 ? " OR " : "", condition);
+		condition = residual_condition(q, r, &equality, &why);
+		alternatives_add(&all[r->forbid], condition, &equality);
 	}
-	if (certain[1] || all[0].len == 0)
+	permits = alternatives_end(&all[0]);
+	forbids = alternatives_end(&all[1]);
+	if (all[1].certain || permits == NULL)
 		return pstrdup("false");
-	if (all[1].len > 0)
-		appendStringInfo(&all[0], "%s AND (%s) IS NOT TRUE",
-						 certain[0] ? "" : ")", all[1].data);
-	if (all[1].len > 0 && !certain[0])
-		all[0].data = psprintf("(%s", all[0].data);
-	else if (all[1].len > 0)
-		all[0].data = psprintf("(%s) IS NOT TRUE", all[1].data);
-	if (where == NULL)
-		return all[0].data;
-	return psprintf("(%s) AND (%s)", where, all[0].data);
+	if (forbids != NULL && all[0].certain)
+		permits = psprintf("(%s) IS NOT TRUE", forbids);
+	else if (forbids != NULL)
+		permits = psprintf("(%s) AND (%s) IS NOT TRUE", permits, forbids);
+	return where == NULL ? permits : psprintf("(%s) AND (%s)", where, permits);
 }
 
 char *
@@ -350,7 +405,7 @@ authz_filter_for_anyone(Datum action, const char *type, Oid relid, const char *a
 		q.rows.arena = q.arena;
 		q.rows.err = &q.err;
 		*check_as = q.rows.mapping->table->invoker ? InvalidOid : q.rows.mapping->table->owner;
-		condition = psprintf("(SELECT authz.run_time_asked(%s)) AND (%s)",
+		condition = psprintf("authz.run_time_asked(%s) AND (%s)",
 							 quote_literal_cstr(q.version->set), question_condition(&q, false));
 		authz_entity_end(q.reader);
 	}
@@ -405,7 +460,8 @@ authz_explain_filter(PG_FUNCTION_ARGS)
 		const CedarResidual *r = &q.partial.residuals[i];
 		CedarPolicy policy;
 		const char *why;
-		char	   *condition = residual_condition(&q, r, &why);
+		AuthzFilterEquality equality;
+		char	   *condition = residual_condition(&q, r, &equality, &why);
 		Datum		values[5];
 		bool		nulls[5] = {false};
 

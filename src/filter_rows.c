@@ -385,7 +385,7 @@ id_is(AuthzColumn *const *columns, char *const *sql, int n, const CedarUid *uid)
 
 /* When are the columns the id of one of the targets of this type? */
 static char *
-ids_are(AuthzColumn *const *columns, char *const *sql, int n, const CedarStr *type, const Targets *targets)
+ids_are(Lower *l, AuthzColumn *const *columns, char *const *sql, int n, const CedarStr *type, const Targets *targets)
 {
 	StringInfoData list;
 	char	   *cond = pstrdup(NO);
@@ -407,7 +407,10 @@ ids_are(AuthzColumn *const *columns, char *const *sql, int n, const CedarStr *ty
 	}
 	if (found == 0)
 		return cond;
-	return psprintf(found == 1 ? "%s = %s" : "%s IN (%s)", id_column(columns[0], sql[0]), list.data);
+	cond = psprintf(found == 1 ? "%s = %s" : "%s IN (%s)", id_column(columns[0], sql[0]), list.data);
+	l->equal = cond;
+	l->equality = (AuthzFilterEquality) {id_column(columns[0], sql[0]), list.data};
+	return cond;
 }
 
 /* The canonical text of an id's column. */
@@ -709,32 +712,31 @@ authz_filter_is_there(const Value *v)
 }
 
 /*
- * A value that is known when the query runs: a subquery of its own, which
- * PostgreSQL evaluates once, so that an index can be asked for it.
+ * A value that is known when the query runs: a stable function, of which an index
+ * can be asked, and which the planner calls for its estimates.
  */
 char *
 authz_filter_run_time(const char *function, const Value *v, const char *more)
 {
-	return psprintf("(SELECT authz.run_time_%s(%s%s))", function, v->sql, more);
+	return psprintf("authz.run_time_%s(%s%s)", function, v->sql, more);
 }
 
-/* The ids of entities of one type that a value known then names. */
+/*
+ * When is the column the id of what the value then names?  Of several ids an index
+ * is asked by the array, and a row by a hash table of them.
+ */
 static char *
-run_time_ids(const AuthzColumn *column, const Value *v, const CedarStr *type, const char *mode)
+id_is_run_time(const AuthzColumn *column, const char *sql, const Value *v, const CedarStr *type, const char *mode)
 {
-	char	   *more = psprintf(", %s, '%s'", quote_literal_cstr(pnstrdup(type->bytes, type->len)), mode);
+	char	   *name = quote_literal_cstr(pnstrdup(type->bytes, type->len));
+	const char *kind = column->kind >= AUTHZ_COLUMN_INT2 && column->kind <= AUTHZ_COLUMN_INT8 ? "long_" : column->kind == AUTHZ_COLUMN_UUID ? "uuid_" : "";
+	char	   *ids;
 
-	switch (column->kind)
-	{
-		case AUTHZ_COLUMN_INT2:
-		case AUTHZ_COLUMN_INT4:
-		case AUTHZ_COLUMN_INT8:
-			return psprintf("%s::int8[]", authz_filter_run_time("long_ids", v, more));
-		case AUTHZ_COLUMN_UUID:
-			return psprintf("%s::uuid[]", authz_filter_run_time("uuid_ids", v, more));
-		default:
-			return psprintf("%s::text[]", authz_filter_run_time("ids", v, more));
-	}
+	sql = id_column(column, sql);
+	if (strcmp(mode, "is") == 0)
+		return psprintf("%s = %s", sql, authz_filter_run_time(psprintf("%sid", kind), v, psprintf(", %s", name)));
+	ids = authz_filter_run_time(psprintf("%sids", kind), v, psprintf(", %s, '%s'", name, mode));
+	return psprintf("(%s IN (SELECT unnest(%s)) AND %s = ANY (%s))", sql, ids, sql, ids);
 }
 
 bool
@@ -763,13 +765,13 @@ authz_filter_among_run_time(Lower *l, const Value *v, const Value *run_time, con
 		return cannot(l, "a comparison of the principal with what may be of several types, or has several columns");
 	if (!columns[0]->array)
 	{
-		*out = psprintf("%s = ANY (%s)", id_column(columns[0], sql[0]), run_time_ids(columns[0], run_time, type, mode));
+		*out = id_is_run_time(columns[0], sql[0], run_time, type, mode);
 		return true;
 	}
 	element = *columns[0];
 	element.array = false;
-	*out = psprintf("EXISTS (SELECT FROM unnest(%s) AS e WHERE %s = ANY (%s))", sql[0], id_column(&element, "e"),
-					run_time_ids(&element, run_time, type, mode));
+	*out = psprintf("EXISTS (SELECT FROM unnest(%s) AS e WHERE %s)", sql[0],
+					id_is_run_time(&element, "e", run_time, type, mode));
 	return true;
 }
 
@@ -816,6 +818,10 @@ references_hold(Lower *l, const Value *v, const CedarUid *uid, char **out)
 
 /* -------------------------------------------------------------- hierarchies */
 
+static char *rows_below(Lower *l, const AuthzMapping *mapping, char *const *keys,
+						const char *alias, bool base, const Targets *targets,
+						List *above, char **ids);
+
 /*
  * When do the columns of a reference, in a row of some table, refer to one of the
  * targets or to something in one of them?  NULL when SQL cannot say.
@@ -843,6 +849,7 @@ authz_filter_reference_in(Lower *l, const Value *v, const Targets *targets, List
 		char	   *alias;
 		char	  **keys;
 		char	   *below;
+		char	   *ids;
 
 		cedar_uid_init(probe, type->bytes, type->len, "", 0);
 		mapping = l->rows->maps == NULL ? NULL : authz_maps_find(l->rows->maps, probe);
@@ -857,13 +864,21 @@ authz_filter_reference_in(Lower *l, const Value *v, const Targets *targets, List
 		table = mapping->table;
 		alias = psprintf("authz$%d", ++l->subqueries);
 		keys = authz_filter_columns_sql(table, table->keys, table->n_keys, alias, false);
-		below = authz_filter_rows_in(l, mapping, keys, alias, false, targets, above);
+		below = rows_below(l, mapping, keys, alias, false, targets, above, &ids);
 		if (below == NULL)
 			return NULL;
 		if (strcmp(below, NO) == 0)
 			continue;
-		below = psprintf("%s IN (SELECT %s FROM %s AS %s WHERE %s)", tuple_of(v->ids, r->n_columns),
-						 list_of(keys, table->n_keys), authz_filter_view_sql(table), alias, below);
+		if (ids == NULL)
+			ids = psprintf("SELECT %s FROM %s AS %s WHERE %s", list_of(keys, table->n_keys),
+						   authz_filter_view_sql(table), alias, below);
+		below = psprintf("%s IN (%s)", tuple_of(v->ids, r->n_columns), ids);
+		/*
+		 * A plan for anyone: an index must be able to serve this part, too, or it
+		 * serves none for those whom this part does not concern.
+		 */
+		if (l->rows->at_run_time && r->n_columns == 1 && list_length(above) <= 1)
+			below = psprintf("(%s AND %s = ANY (ARRAY(%s)))", below, v->ids[0], ids);
 		if (r->type == NULL)
 			below = both(psprintf("%s = %s::text", text_sql(r->type_column, v->type_sql),
 								  quote_literal_cstr(r->type_texts[i])), below);
@@ -893,18 +908,33 @@ parent_value(const AuthzMapTable *table, AuthzReference *reference, const char *
 	return v;
 }
 
+/* Are the keys of types that have no collation? */
+static bool
+keys_are_plain(const AuthzMapTable *table)
+{
+	for (int i = 0; i < table->n_keys; i++)
+	{
+		AuthzColumnKind kind = table->keys[i]->kind;
+
+		if (kind != AUTHZ_COLUMN_UUID && (kind < AUTHZ_COLUMN_INT2 || kind > AUTHZ_COLUMN_INT8))
+			return false;
+	}
+	return true;
+}
+
 /*
- * When is a row of a mapping strictly below one of the targets, or one of them
- * itself?  keys are its id's columns.  NULL when SQL cannot say.
+ * authz_filter_rows_in; *ids is a query of the ids of exactly these rows, or NULL
+ * when it would have to be written around the condition.
  */
-char *
-authz_filter_rows_in(Lower *l, const AuthzMapping *mapping, char *const *keys, const char *alias, bool base,
-		const Targets *targets, List *above)
+static char *
+rows_below(Lower *l, const AuthzMapping *mapping, char *const *keys, const char *alias, bool base,
+		   const Targets *targets, List *above, char **ids)
 {
 	AuthzMapTable *table = mapping->table;
 	char	   *cond = pstrdup(NO);
 	bool		recursive = false;
 
+	*ids = NULL;
 	if (list_member_ptr(above, (void *) mapping))
 	{
 		cannot(l, "entity types that are in each other");
@@ -973,10 +1003,22 @@ authz_filter_rows_in(Lower *l, const AuthzMapping *mapping, char *const *keys, c
 		List	   *others = list_delete_ptr(list_copy(above), (void *) mapping);
 		char	   *start = pstrdup(NO);
 		char	   *step = pstrdup(NO);
+		StringInfoData first;	/* the queries that the recursion begins with */
+		bool		literal = keys_are_plain(table);
 
+		/* As literals the planner knows how few they are. */
+		initStringInfo(&first);
 		for (int i = 0; i < targets->n; i++)
-			if (cedar_uid_has_type(targets->uids[i], mapping->type))
+		{
+			char	  **parts = palloc(table->n_keys * sizeof(char *));
+
+			if (!cedar_uid_has_type(targets->uids[i], mapping->type))
+				continue;
+			if (!literal)
 				start = either(start, id_is(table->keys, inner_keys, table->n_keys, targets->uids[i]));
+			else if (id_parts(table->keys, table->n_keys, targets->uids[i], parts))
+				appendStringInfo(&first, "%sSELECT %s", first.len > 0 ? " UNION " : "", list_of(parts, table->n_keys));
+		}
 		for (int i = 0; i < mapping->n_parents; i++)
 		{
 			Value		parent = parent_value(table, mapping->parents[i], inner, false);
@@ -987,7 +1029,7 @@ authz_filter_rows_in(Lower *l, const AuthzMapping *mapping, char *const *keys, c
 				StringInfoData on;
 
 				/* A target need not have a row. */
-				for (int k = 0; k < targets->n; k++)
+				for (int k = 0; k < targets->n && !literal; k++)
 					start = either(start, reference_is(l, &parent, targets->uids[k]));
 				initStringInfo(&on);
 				for (int k = 0; k < table->n_keys; k++)
@@ -1021,16 +1063,30 @@ authz_filter_rows_in(Lower *l, const AuthzMapping *mapping, char *const *keys, c
 		{
 			StringInfoData names;
 
+			if (strcmp(start, NO) != 0)
+				appendStringInfo(&first, "%sSELECT %s FROM %s AS %s WHERE %s", first.len > 0 ? " UNION " : "",
+								 list_of(inner_keys, table->n_keys), authz_filter_view_sql(table), inner, start);
+			if (first.len == 0)
+				return pstrdup(NO);
 			initStringInfo(&names);
 			for (int k = 0; k < table->n_keys; k++)
 				appendStringInfo(&names, "%sk%d", k > 0 ? ", " : "", k + 1);
-			return psprintf("%s IN (WITH RECURSIVE authz$above (%s) AS (SELECT %s FROM %s AS %s WHERE %s"
-							" UNION SELECT %s FROM %s AS %s JOIN authz$above ON %s) SELECT * FROM authz$above)",
-							tuple_of(keys, table->n_keys), names.data,
-							list_of(inner_keys, table->n_keys), authz_filter_view_sql(table), inner, start,
+			*ids = psprintf("WITH RECURSIVE authz$above (%s) AS (%s"
+							" UNION SELECT %s FROM %s AS %s JOIN authz$above ON %s) SELECT * FROM authz$above",
+							names.data, first.data,
 							list_of(inner_keys, table->n_keys), authz_filter_view_sql(table), inner, step);
+			return psprintf("%s IN (%s)", tuple_of(keys, table->n_keys), *ids);
 		}
 	}
+}
+
+char *
+authz_filter_rows_in(Lower *l, const AuthzMapping *mapping, char *const *keys, const char *alias, bool base,
+					 const Targets *targets, List *above)
+{
+	char	   *ids;
+
+	return rows_below(l, mapping, keys, alias, base, targets, above, &ids);
 }
 
 /* The row is asked by a function, as a decision asks. */
@@ -1115,13 +1171,13 @@ authz_filter_value_among(Lower *l, const Value *v, const Targets *targets, Cond 
 		AuthzMapTable *table = l->rows->mapping->table;
 		char	  **keys = authz_filter_columns_sql(table, table->keys, table->n_keys, l->rows->alias, l->rows->base);
 
-		cond = ids_are(table->keys, keys, table->n_keys, l->rows->type, targets);
+		cond = ids_are(l, table->keys, keys, table->n_keys, l->rows->type, targets);
 		*out = (Cond) {cond, not_true(cond)};
 		return true;
 	}
 	if (v->form == VALUE_REFERENCE && v->reference->type != NULL && !v->reference->columns[0]->array)
 	{
-		cond = ids_are(v->reference->columns, v->ids, v->reference->n_columns, v->reference->type, targets);
+		cond = ids_are(l, v->reference->columns, v->ids, v->reference->n_columns, v->reference->type, targets);
 		*out = (Cond) {cond, both(authz_filter_is_there(v), not_true(cond))};
 		return true;
 	}

@@ -426,6 +426,11 @@ compare(Lower *l, CedarOp op, const Value *a, const Value *b, Cond *out)
 	*out = cond_if(both(left_guard, right_guard),
 				   (Cond) {psprintf("%s %s %s", left, operators[op - CEDAR_OP_EQ], right),
 				   psprintf("%s %s %s", left, operators[opposites[op - CEDAR_OP_EQ] - CEDAR_OP_EQ], right)});
+	if (op == CEDAR_OP_EQ && b->form == VALUE_LITERAL)
+	{
+		l->equal = out->yes;
+		l->equality = (AuthzFilterEquality) {left, right};
+	}
 	return true;
 }
 
@@ -658,9 +663,8 @@ contains_run_time(Lower *l, const Value *set, const Value *of, Cond *out)
 				return false;
 			if (value_kind(of) != CEDAR_STRING && value_kind(of) != CEDAR_LONG)
 				return cannot(l, "a set of this kind of value");
-			yes = psprintf("%s = ANY (%s::%s[])", sql,
-						   authz_filter_run_time(value_kind(of) == CEDAR_STRING ? "texts" : "longs", set, ""),
-						   value_kind(of) == CEDAR_STRING ? "text" : "int8");
+			yes = psprintf("%s = ANY (%s)", sql,
+						   authz_filter_run_time(value_kind(of) == CEDAR_STRING ? "texts" : "longs", set, ""));
 		}
 		*out = (Cond) {yes, both(both(authz_filter_is_there(of), authz_filter_run_time("is", set, ", 'set'")),
 								 not_true(yes))};
@@ -1267,15 +1271,19 @@ lower_cond(Lower *l, const CedarExpr *e, Cond *out)
 }
 
 char *
-authz_filter_condition(const AuthzFilterRows *rows, const CedarExpr *residual, const char **why)
+authz_filter_condition(const AuthzFilterRows *rows, const CedarExpr *residual,
+					   AuthzFilterEquality *equality, const char **why)
 {
 	Lower		l = {.rows = rows};
 	Cond		c;
 
+	equality->left = equality->right = NULL;
 	if (!lower_cond(&l, residual, &c))
 	{
 		*why = l.why;
 		return NULL;
 	}
+	if (c.yes == l.equal && l.equal != NULL)
+		*equality = l.equality;
 	return c.yes;
 }

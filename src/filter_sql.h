@@ -27,13 +27,20 @@ typedef struct AuthzFilterRows
 	CedarError *err;
 } AuthzFilterRows;
 
+/* A condition that is one equality of a column with a literal; else NULLs. */
+typedef struct AuthzFilterEquality
+{
+	char	   *left;
+	char	   *right;
+} AuthzFilterEquality;
+
 /*
  * The condition under which a row satisfies the residual: true exactly then,
  * else false or null.  NULL when SQL cannot say it; *why tells what is in the
  * way.
  */
 extern char *authz_filter_condition(const AuthzFilterRows *rows, const CedarExpr *residual,
-									const char **why);
+									AuthzFilterEquality *equality, const char **why);
 
 /* A row's entity_uid as an expression. */
 extern char *authz_filter_uid(const AuthzFilterRows *rows);

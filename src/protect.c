@@ -10,13 +10,14 @@
  *
  * A planner support function replaces the call by the condition that the
  * policies are for any principal (filter.c), in which all that is of the
- * principal is a subquery of its own that runs once, at the start: a plan holds
- * no principal, and serves whoever asks when it runs.  The policies' proxy is
+ * principal is a stable function that keeps what it gave: a plan holds no
+ * principal, and serves whoever asks when it runs; the planner's estimates are
+ * made for who is asking then.  The policies' proxy is
  * made one of the plan's relations, so that a change of policies throws the plan
  * away.  What runs in between notices that its version is not the statement's,
  * and raises.
  *
- * Those subqueries evaluate an expression that the planner hands them in the
+ * Those functions evaluate an expression that the planner hands them in the
  * plan.  It is sealed (HMAC-SHA-256 under a key of this session), because whoever
  * can call the function could else read any entity by an expression of theirs.
  *
@@ -46,9 +47,11 @@
 #include "rewrite/rewriteDefine.h"
 #include "rewrite/rewriteHandler.h"
 #include "rewrite/rewriteManip.h"
+#include "storage/proc.h"
 #include "tcop/tcopprot.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/datum.h"
 #include "utils/guc.h"
 #include "utils/inet.h"
 #include "utils/lsyscache.h"
@@ -88,6 +91,9 @@ PG_FUNCTION_INFO_V1(authz_run_time_duration);
 PG_FUNCTION_INFO_V1(authz_run_time_ip);
 PG_FUNCTION_INFO_V1(authz_run_time_texts);
 PG_FUNCTION_INFO_V1(authz_run_time_longs);
+PG_FUNCTION_INFO_V1(authz_run_time_id);
+PG_FUNCTION_INFO_V1(authz_run_time_long_id);
+PG_FUNCTION_INFO_V1(authz_run_time_uuid_id);
 PG_FUNCTION_INFO_V1(authz_run_time_ids);
 PG_FUNCTION_INFO_V1(authz_run_time_long_ids);
 PG_FUNCTION_INFO_V1(authz_run_time_uuid_ids);
@@ -232,15 +238,74 @@ run_time_end(RunTime *r)
 		cedar_arena_destroy(r->arena);
 }
 
+/*
+ * What a call in a plan gave, for its other rows.  It lives as long as the plan is
+ * being executed, and so under one snapshot; who is asking cannot change
+ * meanwhile, for that takes another statement.  Where an expression is kept from
+ * one execution to the next (a simple one of PL/pgSQL), the snapshot tells.
+ */
+typedef struct RunTimeKept
+{
+	Snapshot	snapshot;
+	TransactionId xmin;
+	TransactionId xmax;
+	CommandId	curcid;
+	LocalTransactionId lxid;
+	bool		isnull;
+	Datum		value;
+} RunTimeKept;
+
+static bool
+run_time_kept(FunctionCallInfo fcinfo, Datum *value)
+{
+	RunTimeKept *kept = fcinfo->flinfo->fn_extra;
+	Snapshot	snapshot;
+
+	if (kept == NULL)
+		return false;
+	snapshot = GetActiveSnapshot();
+	if (kept->snapshot != snapshot || kept->curcid != snapshot->curcid ||
+		kept->xmin != snapshot->xmin || kept->xmax != snapshot->xmax ||
+		kept->lxid != authz_my_lxid())
+		return false;
+	fcinfo->isnull = kept->isnull;
+	*value = kept->value;
+	return true;
+}
+
+static Datum
+run_time_keep(FunctionCallInfo fcinfo, bool isnull, Datum value, bool byval, int16 len)
+{
+	RunTimeKept *kept = fcinfo->flinfo->fn_extra;
+	Snapshot	snapshot = GetActiveSnapshot();
+	MemoryContext old = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);
+
+	if (kept == NULL)
+		fcinfo->flinfo->fn_extra = kept = palloc0(sizeof(RunTimeKept));
+	kept->snapshot = snapshot;
+	kept->xmin = snapshot->xmin;
+	kept->xmax = snapshot->xmax;
+	kept->curcid = snapshot->curcid;
+	kept->lxid = authz_my_lxid();
+	kept->isnull = isnull;
+	kept->value = isnull ? (Datum) 0 : datumCopy(value, byval, len);
+	MemoryContextSwitchTo(old);
+	fcinfo->isnull = isnull;
+	return kept->value;
+}
+
+#define RUN_TIME_BEGIN() \
+	Datum		kept_; \
+	if (run_time_kept(fcinfo, &kept_)) \
+		return kept_
+
 /* Give back an expression of r, or null. */
-#define RUN_TIME_RETURN(r, fits, datum) \
+#define RUN_TIME_RETURN(r, fits, datum, byval, len) \
 	do { \
 		bool		fits_ = (fits); \
 		Datum		datum_ = fits_ ? (datum) : (Datum) 0; \
 		run_time_end(r); \
-		if (!fits_) \
-			PG_RETURN_NULL(); \
-		PG_RETURN_DATUM(datum_); \
+		return run_time_keep(fcinfo, !fits_, datum_, byval, len); \
 	} while (0)
 
 /* Is anybody asking?  Raises when the plan is for another policy set. */
@@ -248,22 +313,26 @@ Datum
 authz_run_time_asked(PG_FUNCTION_ARGS)
 {
 	Datum		principal;
+	RUN_TIME_BEGIN();
 
 	if (strcmp(text_to_cstring(PG_GETARG_TEXT_PP(0)), authz_policy_set) != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("the setting authz.policy_set has changed since the statement was planned"),
 				 errhint("Prepare the statement again, or DISCARD PLANS.")));
-	PG_RETURN_BOOL(authz_principal_now(&principal));
+	return run_time_keep(fcinfo, false, BoolGetDatum(authz_principal_now(&principal)), true, 1);
 }
 
 Datum
 authz_run_time_bool(PG_FUNCTION_ARGS)
 {
 	RunTime		r;
-	bool		ok = run_time_begin(&r, fcinfo);
+	bool		ok;
+	RUN_TIME_BEGIN();
 
-	RUN_TIME_RETURN(&r, ok && r.value.kind == CEDAR_BOOL, BoolGetDatum(r.value.u.i != 0));
+	ok = run_time_begin(&r, fcinfo);
+
+	RUN_TIME_RETURN(&r, ok && r.value.kind == CEDAR_BOOL, BoolGetDatum(r.value.u.i != 0), true, 1);
 }
 
 /* Does it not fail, and is it of this kind? */
@@ -271,24 +340,29 @@ Datum
 authz_run_time_is(PG_FUNCTION_ARGS)
 {
 	RunTime		r;
-	bool		ok = run_time_begin(&r, fcinfo);
-	char	   *kind = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	bool		ok;
+	char	   *kind;
+	RUN_TIME_BEGIN();
 
+	ok = run_time_begin(&r, fcinfo);
+	kind = text_to_cstring(PG_GETARG_TEXT_PP(1));
 	if (strcmp(kind, "entity") == 0)
 		ok = ok && r.value.kind == CEDAR_ENTITY;
 	else if (strcmp(kind, "set") == 0)
 		ok = ok && r.value.kind == CEDAR_SET;
-	run_time_end(&r);
-	PG_RETURN_BOOL(ok);
+	RUN_TIME_RETURN(&r, true, BoolGetDatum(ok), true, 1);
 }
 
 Datum
 authz_run_time_long(PG_FUNCTION_ARGS)
 {
 	RunTime		r;
-	bool		ok = run_time_begin(&r, fcinfo);
+	bool		ok;
+	RUN_TIME_BEGIN();
 
-	RUN_TIME_RETURN(&r, ok && r.value.kind == CEDAR_LONG, Int64GetDatum(r.value.u.i));
+	ok = run_time_begin(&r, fcinfo);
+
+	RUN_TIME_RETURN(&r, ok && r.value.kind == CEDAR_LONG, Int64GetDatum(r.value.u.i), true, 8);
 }
 
 /* No text of PostgreSQL has a NUL, so no column has. */
@@ -308,38 +382,50 @@ Datum
 authz_run_time_text(PG_FUNCTION_ARGS)
 {
 	RunTime		r;
-	bool		ok = run_time_begin(&r, fcinfo);
+	bool		ok;
+	RUN_TIME_BEGIN();
 
-	RUN_TIME_RETURN(&r, ok && is_text(&r.value), text_datum(r.value.u.str->bytes, r.value.u.str->len));
+	ok = run_time_begin(&r, fcinfo);
+
+	RUN_TIME_RETURN(&r, ok && is_text(&r.value), text_datum(r.value.u.str->bytes, r.value.u.str->len), false, -1);
 }
 
 Datum
 authz_run_time_decimal(PG_FUNCTION_ARGS)
 {
 	RunTime		r;
-	bool		ok = run_time_begin(&r, fcinfo);
+	bool		ok;
+	RUN_TIME_BEGIN();
+
+	ok = run_time_begin(&r, fcinfo);
 
 	RUN_TIME_RETURN(&r, ok && r.value.kind == CEDAR_DECIMAL,
 					DirectFunctionCall2(numeric_div, NumericGetDatum(int64_to_numeric(r.value.u.i)),
-										NumericGetDatum(int64_to_numeric(10000))));
+										NumericGetDatum(int64_to_numeric(10000))), false, -1);
 }
 
 Datum
 authz_run_time_datetime(PG_FUNCTION_ARGS)
 {
 	RunTime		r;
-	bool		ok = run_time_begin(&r, fcinfo);
+	bool		ok;
+	RUN_TIME_BEGIN();
 
-	RUN_TIME_RETURN(&r, ok && r.value.kind == CEDAR_DATETIME, Int64GetDatum(r.value.u.i));
+	ok = run_time_begin(&r, fcinfo);
+
+	RUN_TIME_RETURN(&r, ok && r.value.kind == CEDAR_DATETIME, Int64GetDatum(r.value.u.i), true, 8);
 }
 
 Datum
 authz_run_time_duration(PG_FUNCTION_ARGS)
 {
 	RunTime		r;
-	bool		ok = run_time_begin(&r, fcinfo);
+	bool		ok;
+	RUN_TIME_BEGIN();
 
-	RUN_TIME_RETURN(&r, ok && r.value.kind == CEDAR_DURATION, Int64GetDatum(r.value.u.i));
+	ok = run_time_begin(&r, fcinfo);
+
+	RUN_TIME_RETURN(&r, ok && r.value.kind == CEDAR_DURATION, Int64GetDatum(r.value.u.i), true, 8);
 }
 
 static Datum
@@ -358,9 +444,12 @@ Datum
 authz_run_time_ip(PG_FUNCTION_ARGS)
 {
 	RunTime		r;
-	bool		ok = run_time_begin(&r, fcinfo);
+	bool		ok;
+	RUN_TIME_BEGIN();
 
-	RUN_TIME_RETURN(&r, ok && r.value.kind == CEDAR_IPADDR, ip_datum(r.value.u.ip));
+	ok = run_time_begin(&r, fcinfo);
+
+	RUN_TIME_RETURN(&r, ok && r.value.kind == CEDAR_IPADDR, ip_datum(r.value.u.ip), false, -1);
 }
 
 /* ---------------------------------------------------------- sets and uids */
@@ -401,7 +490,10 @@ set_elements(FunctionCallInfo fcinfo, CedarKind kind, Oid type)
 {
 	RunTime		r;
 	Elements	e = {.type = type};
-	bool		ok = run_time_begin(&r, fcinfo) && r.value.kind == CEDAR_SET;
+	bool		ok;
+	RUN_TIME_BEGIN();
+
+	ok = run_time_begin(&r, fcinfo) && r.value.kind == CEDAR_SET;
 
 	for (uint32 i = 0; ok && i < r.value.u.set->n; i++)
 	{
@@ -414,7 +506,7 @@ set_elements(FunctionCallInfo fcinfo, CedarKind kind, Oid type)
 		else if (is_text(&v))
 			element_add(&e, text_datum(v.u.str->bytes, v.u.str->len));
 	}
-	RUN_TIME_RETURN(&r, ok, elements_array(&e));
+	RUN_TIME_RETURN(&r, ok, elements_array(&e), false, -1);
 }
 
 Datum
@@ -465,19 +557,24 @@ id_add(Elements *e, const CedarUid *uid, const CedarStr *type)
 	}
 }
 
-/* Ids of entities of a type: "is" the value, "in" it and above, "of" a set. */
+/*
+ * Ids of entities of a type: "in" the value, itself and what it is in, "of" a
+ * set; or the one id that the value itself is.
+ */
 static Datum
-value_ids(FunctionCallInfo fcinfo, Oid element)
+value_ids(FunctionCallInfo fcinfo, Oid element, bool one)
 {
 	RunTime		r;
 	Elements	e = {.type = element};
-	bool		ok = run_time_begin(&r, fcinfo);
+	bool		ok;
 	text	   *name = PG_GETARG_TEXT_PP(1);
-	char	   *mode = text_to_cstring(PG_GETARG_TEXT_PP(2));
+	const char *mode = one ? "is" : text_to_cstring(PG_GETARG_TEXT_PP(2));
 	const CedarStr *type;
+	RUN_TIME_BEGIN();
 
+	ok = run_time_begin(&r, fcinfo);
 	if (!ok)
-		RUN_TIME_RETURN(&r, false, (Datum) 0);
+		RUN_TIME_RETURN(&r, false, (Datum) 0, true, 8);
 	type = cedar_str_make(r.arena, VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name));
 	if (type == NULL)
 		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
@@ -511,25 +608,45 @@ value_ids(FunctionCallInfo fcinfo, Oid element)
 				if (entity->ancestors->slots[i] != NULL)
 					id_add(&e, entity->ancestors->slots[i], type);
 	}
-	RUN_TIME_RETURN(&r, ok, elements_array(&e));
+	if (one)
+		RUN_TIME_RETURN(&r, e.n == 1, e.at[0], element == INT8OID, element == INT8OID ? 8 : element == UUIDOID ? UUID_LEN : -1);
+	RUN_TIME_RETURN(&r, ok, elements_array(&e), false, -1);
 }
 
 Datum
 authz_run_time_ids(PG_FUNCTION_ARGS)
 {
-	return value_ids(fcinfo, TEXTOID);
+	return value_ids(fcinfo, TEXTOID, false);
 }
 
 Datum
 authz_run_time_long_ids(PG_FUNCTION_ARGS)
 {
-	return value_ids(fcinfo, INT8OID);
+	return value_ids(fcinfo, INT8OID, false);
 }
 
 Datum
 authz_run_time_uuid_ids(PG_FUNCTION_ARGS)
 {
-	return value_ids(fcinfo, UUIDOID);
+	return value_ids(fcinfo, UUIDOID, false);
+}
+
+Datum
+authz_run_time_id(PG_FUNCTION_ARGS)
+{
+	return value_ids(fcinfo, TEXTOID, true);
+}
+
+Datum
+authz_run_time_long_id(PG_FUNCTION_ARGS)
+{
+	return value_ids(fcinfo, INT8OID, true);
+}
+
+Datum
+authz_run_time_uuid_id(PG_FUNCTION_ARGS)
+{
+	return value_ids(fcinfo, UUIDOID, true);
 }
 
 /* ---------------------------------------------------- a row as it is handed in */

@@ -8,6 +8,7 @@ CREATE TABLE team (name text PRIMARY KEY);
 CREATE TABLE person (id int PRIMARY KEY, level int, team text, label text);
 CREATE TABLE paper (id int PRIMARY KEY, owner_id int, team text, title text, level int, gone boolean NOT NULL DEFAULT false);
 CREATE INDEX paper_owner ON paper (owner_id);
+CREATE INDEX ON paper (team);
 INSERT INTO team VALUES ('red'), ('blue');
 INSERT INTO person VALUES (1, 3, 'red', 'x'), (2, 1, 'blue', NULL);
 INSERT INTO paper SELECT n, n % 3 + 1, CASE n % 4 WHEN 0 THEN 'red' WHEN 1 THEN 'blue' END, 'paper ' || n, nullif(n % 6, 5), n % 10 = 9 FROM generate_series(1, 30) n;
@@ -61,16 +62,15 @@ SET ROLE protect_reader; EXECUTE visible; RESET ROLE;
 SELECT ask('') \g /dev/null
 SET ROLE protect_reader; EXECUTE visible; RESET ROLE;
 
--- The plan is one that a person would have written: the principal's part runs once.
+-- The plan is one that a person would have written: an index serves whoever asks.
 SELECT ask('Person::"1"') \g /dev/null
-CREATE FUNCTION plan_of(query text) RETURNS TABLE (index_used boolean, parts_that_run_once bigint, called_for_rows boolean) LANGUAGE plpgsql AS $$
+CREATE FUNCTION plan_of(query text) RETURNS TABLE (index_used boolean, called_for_rows boolean) LANGUAGE plpgsql AS $$
 DECLARE
 	plan text := '';
 	line text;
 BEGIN
 	FOR line IN EXECUTE 'EXPLAIN (COSTS OFF) ' || query LOOP plan := plan || line || E'\n'; END LOOP;
-	RETURN QUERY SELECT plan LIKE '%paper_owner%', count(*) FILTER (WHERE l LIKE '  %InitPlan%'), plan LIKE '%authz.protected%'
-		FROM regexp_split_to_table(plan, E'\n') l WHERE l NOT LIKE '%Filter:%' AND l NOT LIKE '%Cond:%';
+	RETURN QUERY SELECT plan LIKE '%paper_owner%', plan LIKE '%authz.protected%';
 END $$;
 SET enable_seqscan = off;
 SET ROLE protect_reader;
@@ -131,6 +131,8 @@ BEGIN;
 MERGE INTO paper USING (VALUES (3)) v (n) ON paper.id = v.n WHEN MATCHED THEN UPDATE SET title = 'merged';
 SELECT title FROM paper WHERE id = 3;
 COPY (SELECT id FROM paper WHERE id < 10 ORDER BY id) TO STDOUT;
+SET LOCAL enable_bitmapscan = off;
+SET LOCAL enable_indexscan = off;
 COPY paper (id) TO STDOUT;
 ROLLBACK;
 RESET ROLE;
