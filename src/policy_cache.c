@@ -426,8 +426,10 @@ version_get(const char *set)
 	policies = table_open(rels.policies, AccessShareLock);
 	links = table_open(rels.policy_links, AccessShareLock);
 	LockRelationOid(rels.schema, AccessShareLock);
+	LockRelationOid(rels.policy_changes, AccessShareLock);
 	committed = !writing && !CheckRelationLockedByMe(policies, RowExclusiveLock, true) &&
 		!CheckRelationLockedByMe(links, RowExclusiveLock, true);
+	/* Nobody who waits for us has a lock that we still want. */
 	if (committed)
 		authz_shared_claim(set);
 	snapshot = RegisterSnapshot(GetCatalogSnapshot(rels.policies));

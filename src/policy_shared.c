@@ -51,7 +51,7 @@
 
 #define SLOTS_MAX		1024
 #define CLAIMS_MAX		32
-#define CLAIM_WAIT_MS	1000	/* then build it without */
+#define CLAIM_WAIT_MS	5000	/* then build it without */
 
 /* A layer in the DSA; the image is behind it. */
 typedef struct SharedLayer
