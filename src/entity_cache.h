@@ -62,6 +62,7 @@ typedef struct AuthzCachedRows
 struct AuthzCachedClosure
 {
 	CedarUidSet *set;
+	const CedarUidSet *with_self;	/* and the entity itself; NULL: not asked yet */
 	int			n_tables;
 	AuthzCachedRows *tables;
 	int			n_absent;

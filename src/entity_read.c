@@ -63,6 +63,7 @@ typedef struct MemoEntry
 	const CedarUid *uid;
 	CedarEntity *entity;		/* NULL: there is none */
 	AuthzCachedEntity *cached;	/* where it came from, when that is all of it */
+	const CedarUidSet *with_self;	/* it and all that it is in; NULL: not known */
 	char		status;
 } MemoEntry;
 
@@ -423,6 +424,7 @@ reader_get(AuthzEntityReader *reader, const CedarUid *uid)
 	entry->uid = uid;
 	entry->entity = entity;
 	entry->cached = cached;
+	entry->with_self = NULL;
 	return entry;
 }
 
@@ -508,24 +510,16 @@ closure_confirm(AuthzEntityReader *reader, const AuthzCachedClosure *closure)
 	return true;
 }
 
-/* CedarEntitySource.climb, without an overlay. */
+/* Fill an entity's ancestors by a walk, and keep them if that can be. */
 static CedarCode
-entity_climb(void *userdata, CedarEntity *entity, CedarError *err)
+climb_walk(AuthzEntityReader *reader, CedarEntity *entity, AuthzCachedEntity *cached,
+		   CedarError *err)
 {
-	AuthzEntityReader *reader = userdata;
-	MemoEntry  *entry = entry_lookup(reader->memo->hash, entity->uid);
-	AuthzCachedEntity *cached = entry != NULL && entry->entity == entity ? entry->cached : NULL;
 	Walk		walk = {0};
 	CedarCode	code;
 
 	if (cached == NULL)
 		return cedar_entity_ancestors(&reader->source, entity, err);
-	if (cached->closure != NULL && closure_confirm(reader, cached->closure))
-	{
-		entity->ancestors = cached->closure->set;
-		return CEDAR_OK;
-	}
-
 	walk.keepable = true;
 	walk.capacity = 64;
 	walk.members = palloc(walk.capacity * sizeof(AuthzCachedEntity *));
@@ -539,6 +533,119 @@ entity_climb(void *userdata, CedarEntity *entity, CedarError *err)
 	pfree(walk.members);
 	pfree(walk.absent);
 	return code;
+}
+
+/* From what was kept, when all of it is still so. */
+static bool
+climb_kept(AuthzEntityReader *reader, CedarEntity *entity, AuthzCachedEntity *cached)
+{
+	if (cached == NULL || cached->closure == NULL ||
+		!closure_confirm(reader, cached->closure))
+		return false;
+	entity->ancestors = cached->closure->set;
+	return true;
+}
+
+static void
+set_add(CedarArena *arena, CedarUidSet *set, const CedarUid *uid)
+{
+	bool		added;
+
+	if (set == NULL || cedar_uidset_add(arena, set, uid, &added) != CEDAR_OK)
+		out_of_memory();
+}
+
+static void
+set_add_all(CedarArena *arena, CedarUidSet *set, const CedarUidSet *other)
+{
+	for (uint32 i = 0; i < other->cap; i++)
+	{
+		if (other->slots[i] != NULL)
+			set_add(arena, set, other->slots[i]);
+	}
+}
+
+static CedarUidSet *
+set_with(CedarArena *arena, const CedarUidSet *above, const CedarUid *uid)
+{
+	CedarUidSet *set = cedar_uidset_create(arena);
+
+	set_add(arena, set, uid);
+	if (above != NULL)
+		set_add_all(arena, set, above);
+	return set;
+}
+
+/* A parent and all that it is in: worked out once for all its children. */
+static CedarCode
+parent_set(AuthzEntityReader *reader, const CedarUid *uid, const CedarUidSet **set,
+		   CedarError *err)
+{
+	MemoEntry  *entry = reader_get(reader, uid);
+	CedarEntity *entity = entry->entity;
+	AuthzCachedEntity *cached = entry->cached;
+	const CedarUidSet *above = NULL;
+
+	*set = entry->with_self;
+	if (*set != NULL)
+		return CEDAR_OK;
+	uid = entry->uid;
+	if (entity != NULL && entity->n_parents > 0)
+	{
+		if (entity->ancestors == NULL && !climb_kept(reader, entity, cached))
+		{
+			CedarCode	code = climb_walk(reader, entity, cached, err);
+
+			if (code != CEDAR_OK)
+				return code;
+		}
+		above = entity->ancestors;
+	}
+	if (cached != NULL && cached->closure != NULL && cached->closure->set == above)
+	{
+		if (cached->closure->with_self == NULL)
+			cached->closure->with_self = set_with(reader->memo->cache->arena, above, uid);
+		*set = cached->closure->with_self;
+	}
+	else
+		*set = set_with(reader->memo->arena, above, uid);
+	/* Where it is may have changed. */
+	entry_lookup(reader->memo->hash, uid)->with_self = *set;
+	return CEDAR_OK;
+}
+
+/* CedarEntitySource.climb, without an overlay. */
+static CedarCode
+entity_climb(void *userdata, CedarEntity *entity, CedarError *err)
+{
+	AuthzEntityReader *reader = userdata;
+	CedarArena *arena = reader->memo->arena;
+	MemoEntry  *entry = entry_lookup(reader->memo->hash, entity->uid);
+	AuthzCachedEntity *cached = entry != NULL && entry->entity == entity ? entry->cached : NULL;
+	CedarUidSet *all;
+	CedarCode	code;
+
+	if (climb_kept(reader, entity, cached))
+		return CEDAR_OK;
+	if (entity->n_parents == 1)
+		return parent_set(reader, entity->parents[0], &entity->ancestors, err);
+	if (cached != NULL)
+		return climb_walk(reader, entity, cached, err);
+
+	all = cedar_uidset_create(arena);
+	if (all == NULL)
+		out_of_memory();
+	for (uint32 i = 0; i < entity->n_parents; i++)
+	{
+		const CedarUidSet *set;
+
+		code = parent_set(reader, entity->parents[i], &set, err);
+		if (code != CEDAR_OK)
+			return code;
+		set_add_all(arena, all, set);
+	}
+	entity->ancestors = all;
+	return CEDAR_OK;
 }
 
 /* ------------------------------------------------------------------ readers */
