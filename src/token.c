@@ -304,6 +304,39 @@ issuer_is_own(const char *issuer)
 	return issuer == NULL || strcmp(issuer, authz_issuer) == 0;
 }
 
+/*
+ * A token's header.  Tokens of one issuer share it to the letter, so the last
+ * one is kept; what it says depends on its text alone.  The rest of the token
+ * is looked at where *decoded is wanted, else by jose_jws_verify.
+ */
+static JoseCode
+token_header(const char *text, size_t len, JoseHeader *header,
+			 JoseDecoded *decoded, JoseError *err)
+{
+	static char last_text[512];
+	static size_t last_len = 0;
+	static JoseHeader last;
+	const char *dot = memchr(text, '.', len);
+	size_t		header_len = dot != NULL ? dot - text : 0;
+	JoseHost	host = authz_jose_host();
+	JoseCode	code;
+
+	if (decoded == NULL && header_len > 0 && header_len == last_len &&
+		memcmp(text, last_text, last_len) == 0)
+	{
+		*header = last;
+		return JOSE_OK;
+	}
+	code = jose_jws_decode(&host, text, len, header, decoded, err);
+	if (code == JOSE_OK && header_len <= sizeof(last_text))
+	{
+		memcpy(last_text, text, header_len);
+		last_len = header_len;
+		last = *header;
+	}
+	return code;
+}
+
 /* The key for the token, and its issuer where that is another. */
 static JoseCode
 token_key(const char *text, size_t len, const AuthzTokenCheck *check,
@@ -316,8 +349,7 @@ token_key(const char *text, size_t len, const AuthzTokenCheck *check,
 	const char *name = check->issuer;
 	const char *detail = "No key of this database has this kid.";
 
-	code = jose_jws_decode(&host, text, len, &header,
-						   check->any_issuer ? &decoded : NULL, err);
+	code = token_header(text, len, &header, check->any_issuer ? &decoded : NULL, err);
 	if (code != JOSE_OK)
 		return code;
 

@@ -221,7 +221,10 @@ typedef enum KeyState
 	KEY_RETIRED
 } KeyState;
 
-/* A row in hand; the texts are copies in the current memory context. */
+/*
+ * A row in hand; the texts are copies in the current memory context, the keys
+ * lie in the tuple, 0 for null.
+ */
 typedef struct KeyRow
 {
 	char	   *kid;
@@ -229,19 +232,9 @@ typedef struct KeyRow
 	char	   *purpose;
 	KeyState	state;
 	int			max_lifetime;
-	HeapTuple	tuple;			/* for the keys themselves */
+	Datum		public_jwk;
+	Datum		private_key;
 } KeyRow;
-
-static char *
-row_text(HeapTuple tuple, TupleDesc desc, int column)
-{
-	bool		isnull;
-	Datum		value = heap_getattr(tuple, column, desc, &isnull);
-
-	if (isnull)
-		elog(ERROR, "null in column %d of a signing key", column);
-	return TextDatumGetCString(value);
-}
 
 static KeyRow
 row_read(HeapTuple tuple, TupleDesc desc)
@@ -252,15 +245,25 @@ row_read(HeapTuple tuple, TupleDesc desc)
 		[KEY_RETIRING] = "retiring",
 		[KEY_RETIRED] = "retired"
 	};
-	KeyRow		row = {.tuple = tuple, .state = KEY_RETIRED};
-	char	   *state = row_text(tuple, desc, Anum_signing_keys_state);
-	bool		isnull;
+	Datum		values[MaxHeapAttributeNumber];
+	bool		nulls[MaxHeapAttributeNumber];
+	KeyRow		row = {.state = KEY_RETIRED};
+	char	   *state;
 
-	row.kid = row_text(tuple, desc, Anum_signing_keys_kid);
-	row.alg = row_text(tuple, desc, Anum_signing_keys_alg);
-	row.purpose = row_text(tuple, desc, Anum_signing_keys_purpose);
-	row.max_lifetime = DatumGetInt32(heap_getattr(tuple, Anum_signing_keys_max_lifetime,
-												  desc, &isnull));
+	heap_deform_tuple(tuple, desc, values, nulls);
+	if (nulls[Anum_signing_keys_kid - 1] || nulls[Anum_signing_keys_alg - 1] ||
+		nulls[Anum_signing_keys_purpose - 1] || nulls[Anum_signing_keys_state - 1] ||
+		nulls[Anum_signing_keys_max_lifetime - 1])
+		elog(ERROR, "null in a signing key");
+	row.kid = TextDatumGetCString(values[Anum_signing_keys_kid - 1]);
+	row.alg = TextDatumGetCString(values[Anum_signing_keys_alg - 1]);
+	row.purpose = TextDatumGetCString(values[Anum_signing_keys_purpose - 1]);
+	row.max_lifetime = DatumGetInt32(values[Anum_signing_keys_max_lifetime - 1]);
+	if (!nulls[Anum_signing_keys_public_jwk - 1])
+		row.public_jwk = values[Anum_signing_keys_public_jwk - 1];
+	if (!nulls[Anum_signing_keys_private_key - 1])
+		row.private_key = values[Anum_signing_keys_private_key - 1];
+	state = TextDatumGetCString(values[Anum_signing_keys_state - 1]);
 	for (int i = 0; i < lengthof(states); i++)
 	{
 		if (strcmp(state, states[i]) == 0)
@@ -290,7 +293,7 @@ row_tag(const KeyRow *row, JoseAlg alg, JosePart part, unsigned char *tag)
 
 /* The key object of a row; the secret part where it is to sign, or is HMAC's. */
 static AuthzKey *
-row_key(const KeyRow *row, TupleDesc desc, bool to_sign)
+row_key(const KeyRow *row, bool to_sign)
 {
 	JoseAlg		alg = jose_alg_from_name(row->alg, strlen(row->alg));
 	JosePart	part = to_sign || jose_alg_is_symmetric(alg) ? JOSE_PRIVATE : JOSE_PUBLIC;
@@ -299,8 +302,6 @@ row_key(const KeyRow *row, TupleDesc desc, bool to_sign)
 	char	   *jwk;
 	size_t		len;
 	JoseError	err;
-	bool		isnull;
-	Datum		value;
 
 	row_tag(row, alg, part, tag);
 	key = key_find(tag);
@@ -311,21 +312,19 @@ row_key(const KeyRow *row, TupleDesc desc, bool to_sign)
 	{
 		AuthzSealedFor sealed_for = {row->kid, row->alg, row->purpose};
 
-		value = heap_getattr(row->tuple, Anum_signing_keys_private_key, desc, &isnull);
-		if (isnull)
+		if (row->private_key == (Datum) 0)
 			ereport(ERROR,
 					(errcode(ERRCODE_DATA_CORRUPTED),
 					 errmsg("signing key \"%s\" has no private part", row->kid)));
-		jwk = authz_master_open(&sealed_for, DatumGetByteaPP(value), &len);
+		jwk = authz_master_open(&sealed_for, DatumGetByteaPP(row->private_key), &len);
 	}
 	else
 	{
-		value = heap_getattr(row->tuple, Anum_signing_keys_public_jwk, desc, &isnull);
-		if (isnull)
+		if (row->public_jwk == (Datum) 0)
 			ereport(ERROR,
 					(errcode(ERRCODE_DATA_CORRUPTED),
 					 errmsg("signing key \"%s\" has no public part", row->kid)));
-		jwk = JsonbToCString(NULL, &DatumGetJsonbP(value)->root, 0);
+		jwk = JsonbToCString(NULL, &DatumGetJsonbP(row->public_jwk)->root, 0);
 		len = strlen(jwk);
 	}
 	key = key_make(tag, jwk, len, alg, row->kid, &err);
@@ -379,8 +378,7 @@ authz_key_verifier(const char *kid, const char *purpose, const char **detail)
 	*detail = NULL;
 	if (HeapTupleIsValid(tuple))
 	{
-		TupleDesc	desc = RelationGetDescr(scan.rel);
-		KeyRow		row = row_read(tuple, desc);
+		KeyRow		row = row_read(tuple, RelationGetDescr(scan.rel));
 
 		if (row.state == KEY_RETIRED)
 		{
@@ -396,7 +394,7 @@ authz_key_verifier(const char *kid, const char *purpose, const char **detail)
 		else if (strcmp(row.purpose, purpose) != 0)
 			*detail = "The key is for another purpose.";
 		else
-			key = row_key(&row, desc, false);
+			key = row_key(&row, false);
 	}
 	key_scan_end(&scan);
 	return key;
@@ -430,8 +428,7 @@ authz_key_signer(const char *kid, const char *alg, const char *purpose)
 	ScanKeyData scankey[2];
 	KeyScan		scan;
 	HeapTuple	tuple;
-	TupleDesc	desc;
-	HeapTuple	chosen = NULL;
+	KeyRow		chosen = {NULL};
 	bool		chosen_default = false;
 	int			n = 0;
 
@@ -451,35 +448,34 @@ authz_key_signer(const char *kid, const char *alg, const char *purpose)
 						F_TEXTEQ, CStringGetTextDatum(alg));
 		scan = key_scan_begin(&rels, rels.signing_keys_active_key, alg != NULL ? 2 : 1, scankey);
 	}
-	desc = RelationGetDescr(scan.rel);
 	while (HeapTupleIsValid(tuple = systable_getnext(scan.scan)))
 	{
-		KeyRow		row = row_read(tuple, desc);
+		KeyRow		row = row_read(tuple, RelationGetDescr(scan.rel));
 		bool		is_default = strcmp(row.alg, "EdDSA") == 0;
 
 		if (row.state != KEY_ACTIVE || strcmp(row.purpose, purpose) != 0 ||
 			(alg != NULL && strcmp(row.alg, alg) != 0))
 			continue;
 		n++;
-		if (chosen == NULL || (is_default && !chosen_default))
+		if (n == 1 || (is_default && !chosen_default))
 		{
-			chosen = heap_copytuple(tuple);
+			/* The tuple goes with the next one. */
+			if (row.private_key != (Datum) 0)
+				row.private_key = PointerGetDatum(PG_DETOAST_DATUM_COPY(row.private_key));
+			row.public_jwk = (Datum) 0;
+			chosen = row;
 			chosen_default = is_default;
 		}
 	}
-	if (chosen == NULL)
+	if (n == 0)
 		no_signer(kid, alg, purpose);
 	if (n > 1 && !chosen_default)
 		ereport(ERROR,
 				(errcode(ERRCODE_AMBIGUOUS_PARAMETER),
 				 errmsg("there are %d active signing keys for purpose \"%s\"", n, purpose),
 				 errhint("Say which by alg.")));
-	{
-		KeyRow		row = row_read(chosen, desc);
-
-		signer.key = row_key(&row, desc, true);
-		signer.max_lifetime = row.max_lifetime;
-	}
+	signer.key = row_key(&chosen, true);
+	signer.max_lifetime = chosen.max_lifetime;
 	key_scan_end(&scan);
 	return signer;
 }

@@ -62,7 +62,7 @@ SELECT authz.jwt_decode(authz.jwt_sign('{}', purpose => 'test')) -> 'header' ->>
 SELECT alg, try('SELECT authz.jwt_verify(authz.jwt_sign(''{"sub": "alice"}'', alg => $1[1], purpose => ''test''))', alg) FROM unnest('{EdDSA,HS256}'::text[]) alg;
 SELECT k ->> 'alg' AS "published for test" FROM jsonb_array_elements(authz.jwks('test') -> 'keys') k ORDER BY 1;
 SELECT count(*) AS "with private members" FROM jsonb_array_elements(authz.jwks('test') -> 'keys') k WHERE k ?| ARRAY['d', 'k', 'p', 'q', 'dp', 'dq', 'qi'];
-SELECT authz.signing_key_create('RS512', 'big', 3072, 3600) IS NOT NULL AS created;
+SELECT authz.signing_key_create('RS512', 'big', 2176, 3600) IS NOT NULL AS created;
 SELECT state FROM authz.signing_key_rotate('RS512', 'big', true);
 SELECT length(public_jwk ->> 'n'), max_lifetime FROM authz.signing_keys WHERE purpose = 'big' ORDER BY created_at;
 SELECT authz.signing_key_retire(kid) FROM authz.signing_keys WHERE purpose = 'test' AND alg = 'EdDSA';
