@@ -252,6 +252,19 @@ do_claims(Fixture *f, bool *right, JoseError *err)
 	return code;
 }
 
+static JoseCode
+do_claims_string(Fixture *f, bool *right, JoseError *err)
+{
+	char	   *issuer = NULL;
+	JoseCode	code = jose_claims_string(HOST, payload, strlen(payload), "iss", &issuer, err);
+
+	(void) f;
+	*right = code == JOSE_OK && strcmp(issuer, "me") == 0;
+	if (code == JOSE_OK)
+		drop(issuer);
+	return code;
+}
+
 enum
 {
 	FRESH = 1,					/* renew the key before each call */
@@ -278,6 +291,7 @@ static const struct
 	{ "verify, first", do_verify, FRESH },
 	{ "decode", do_decode, ONCE },
 	{ "claims", do_claims, ONCE },
+	{ "claims, a string", do_claims_string, ONCE },
 };
 
 /* ------------------------------------------------------------------- runs */

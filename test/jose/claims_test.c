@@ -315,9 +315,55 @@ test_arguments(void)
 		  "times");
 }
 
+/* want: the string, NULL where the claim is absent */
+static void
+string_is(const char *payload, const char *name, JoseCode code, const char *string)
+{
+	static char untouched[] = "untouched";
+	char	   *value = untouched;
+	JoseError	err;
+	long		live = host.live;
+
+	CHECK_CODE(jose_claims_string(HOST, payload, strlen(payload), name, &value, &err), code, &err, "%.150s", payload);
+	if (code != JOSE_OK)
+		CHECK(value == untouched, "%.150s: handed out", payload);
+	else if (string == NULL)
+		CHECK(value == NULL, "%.150s: there is none", payload);
+	else
+		CHECK(value != NULL && strcmp(value, string) == 0, "%.150s: not %s", payload, string);
+	if (code == JOSE_OK && value != NULL)
+		drop(value);
+	CHECK(host.live == live, "%.150s: %ld blocks", payload, host.live - live);
+}
+
+static void
+test_string(void)
+{
+	JoseError	err;
+	char	   *value;
+	char	   *large = calloc(1, JOSE_MAX_TOKEN_BYTES + 1);
+
+	string_is("{\"iss\":\"me\"}", "iss", JOSE_OK, "me");
+	string_is("{\"iss\":\"m\\u0065 \\ud83d\\ude00\\n\"}", "iss", JOSE_OK, "me \xf0\x9f\x98\x80\n");
+	string_is("{\"i\\u0073s\":\"\"}", "iss", JOSE_OK, "");
+	string_is("{}", "iss", JOSE_OK, NULL);
+	string_is("{\"a\":{\"iss\":\"me\"}}", "iss", JOSE_OK, NULL);
+	string_is("{\"ISS\":\"me\"}", "iss", JOSE_OK, NULL);
+	string_is("{\"iss\":null}", "iss", JOSE_ERR_MALFORMED, NULL);
+	string_is("{\"iss\":7}", "iss", JOSE_ERR_MALFORMED, NULL);
+	string_is("{\"iss\":[\"me\"]}", "iss", JOSE_ERR_MALFORMED, NULL);
+	string_is("{\"iss\":\"me\",\"iss\":\"you\"}", "iss", JOSE_ERR_MALFORMED, NULL);
+	string_is("{\"iss\":\"a\\u0000b\"}", "iss", JOSE_ERR_MALFORMED, NULL);
+	string_is("[\"iss\"]", "iss", JOSE_ERR_MALFORMED, NULL);
+	string_is("", "iss", JOSE_ERR_MALFORMED, NULL);
+	CHECK_CODE(jose_claims_string(HOST, large, JOSE_MAX_TOKEN_BYTES + 1, "iss", &value, &err), JOSE_ERR_LIMIT, &err, "large");
+	free(large);
+}
+
 int
 main(void)
 {
+	test_string();
 	test_form();
 	test_types();
 	test_exp();

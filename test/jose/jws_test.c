@@ -1113,6 +1113,43 @@ test_many_signatures(void)
 	CHECK(short_ones > 0 || rounds < 1000, "no number of fewer bytes in %d", rounds);
 }
 
+/* With known_good all but the signature is checked. */
+static void
+test_known_good(void)
+{
+	JoseKey    *key = keys[JOSE_EDDSA];
+	JoseSignOptions sign = { .typ = "JWT" };
+	char	   *token = must_sign(key, &sign, "{\"a\":1}");
+	size_t		len = strlen(token);
+	char	   *payload;
+	size_t		n;
+	JoseHeader	header;
+	JoseError	err;
+
+	for (int known = 0; known <= 1; known++)
+	{
+		JoseVerifyOptions options = { .typ = "JWT", .known_good = known };
+		JoseVerifyOptions other = { .typ = "at+jwt", .known_good = known };
+		char	   *changed = strdup(token);
+
+		CHECK_CODE(jose_jws_verify(HOST, key, token, len, &options, &header, &payload, &n, &err), JOSE_OK, &err, "good");
+		CHECK(n == 7 && memcmp(payload, "{\"a\":1}", 8) == 0 && header.alg == JOSE_EDDSA, "what it hands out");
+		drop(payload);
+		CHECK_CODE(jose_jws_verify(HOST, key, token, len, &other, NULL, &payload, &n, &err), JOSE_ERR_TYPE, &err, "type");
+		CHECK_CODE(jose_jws_verify(HOST, keys[JOSE_ES256], token, len, &options, NULL, &payload, &n, &err),
+				   JOSE_ERR_KEY_MISMATCH, &err, "another algorithm");
+		CHECK_CODE(jose_jws_verify(HOST, key, token, len - 1, &options, NULL, &payload, &n, &err),
+				   JOSE_ERR_MALFORMED, &err, "form");
+		changed[len - 3] = changed[len - 3] == 'A' ? 'B' : 'A';
+		CHECK_CODE(jose_jws_verify(HOST, key, changed, len, &options, NULL, &payload, &n, &err),
+				   known ? JOSE_OK : JOSE_ERR_SIGNATURE, &err, "a changed signature");
+		if (known)
+			drop(payload);
+		free(changed);
+	}
+	drop(token);
+}
+
 int
 main(void)
 {
@@ -1136,6 +1173,7 @@ main(void)
 	test_ecdsa_range(JOSE_ES512);
 	test_ed25519_malleability();
 	test_many_signatures();
+	test_known_good();
 	for (size_t i = 0; i < N_ALGS; i++)
 		jose_key_free(keys[algs[i]]);
 	return finish();
