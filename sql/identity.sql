@@ -343,6 +343,9 @@ BEGIN
 		VALUES (u.id, new_hash)
 		ON CONFLICT ON CONSTRAINT user_passwords_pkey
 		DO UPDATE SET hash = excluded.hash, changed_at = now();
+	IF u.source IS NOT NULL THEN
+		PERFORM authz.follow_password(u, new_hash);
+	END IF;
 	DELETE FROM authz.one_time_tokens t
 		WHERE t.user_id = u.id AND t.purpose IN ('password_reset', 'second_factor');
 	PERFORM authz.sessions_end(u.id, 'password', keep_session);

@@ -194,7 +194,158 @@ $$;
 COMMENT ON FUNCTION authz.import_users(text, jsonb, jsonb) IS
 	'Users of supabase (auth.users), keycloak (a realm export), auth0, firebase, django or devise, with their password hashes, which work and are replaced at the next login. Says how many came, how many did not, and why (the first 1000)';
 
+/* ------------------------------------------- an application's own table */
+
+CREATE FUNCTION authz.users_follow_row(relation text, args text[], old_row jsonb, new_row jsonb) RETURNS void
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	key text := coalesce(new_row, old_row)->>args[1];
+	email text := new_row->>args[2];
+	new_hash text := nullif(new_row->>nullif(args[3], ''), '');
+	is_active boolean := coalesce((new_row->>nullif(args[4], ''))::boolean, true);
+	u authz.users;
+	old_hash text;
+BEGIN
+	IF old_row IS NOT NULL AND (new_row IS NULL OR old_row->>args[1] <> key) THEN
+		DELETE FROM authz.users x WHERE x.source = relation AND x.source_key = old_row->>args[1];
+	END IF;
+	IF new_row IS NULL THEN
+		RETURN;
+	END IF;
+	BEGIN
+		INSERT INTO authz.users AS x (id, email, active, attributes, source, source_key)
+			VALUES (CASE WHEN key ~ '^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$' THEN key::uuid ELSE gen_random_uuid() END,
+					btrim(email), is_active, jsonb_build_object(args[1], new_row->args[1]), relation, key)
+			ON CONFLICT ON CONSTRAINT users_source_key
+			DO UPDATE SET email = excluded.email, active = excluded.active
+				WHERE (x.email, x.active) IS DISTINCT FROM (excluded.email, excluded.active);
+	EXCEPTION WHEN unique_violation OR invalid_parameter_value OR not_null_violation THEN
+		/* The application's row stands; who has no address of their own cannot sign in. */
+		UPDATE authz.users x SET active = false WHERE x.source = relation AND x.source_key = key AND x.active;
+		RAISE WARNING 'user % of % cannot sign in', key, relation USING DETAIL = SQLERRM;
+		RETURN;
+	END;
+	IF args[3] = '' THEN
+		RETURN;
+	END IF;
+	SELECT * INTO u FROM authz.users x WHERE x.source = relation AND x.source_key = key;
+	SELECT p.hash INTO old_hash FROM authz.user_passwords p WHERE p.user_id = u.id;
+	/* Unchanged, or written there by follow_password. */
+	IF new_hash = old_row->>args[3] AND old_row->>args[1] = key OR new_hash = 'argon2' || old_hash THEN
+		RETURN;
+	END IF;
+	PERFORM authz.sessions_end(u.id, 'password');
+	DELETE FROM authz.user_passwords p WHERE p.user_id = u.id;
+	/* None, or one that Django calls unusable. */
+	IF new_hash IS NULL OR new_hash LIKE '!%' THEN
+		RETURN;
+	END IF;
+	BEGIN
+		INSERT INTO authz.user_passwords (user_id, hash) VALUES (u.id, authz.password_check_hash(new_hash));
+	EXCEPTION WHEN invalid_parameter_value OR feature_not_supported OR program_limit_exceeded THEN
+		RAISE WARNING 'user % of % has no password that can be verified', key, relation USING DETAIL = SQLERRM;
+	END;
+END
+$$;
+COMMENT ON FUNCTION authz.users_follow_row(text, text[], jsonb, jsonb) IS
+	'For users_follow: makes a user as the row of the application''s table is';
+
+CREATE FUNCTION authz.execute_as_owner(relation regclass, command text, a text, b text) RETURNS bigint
+LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'authz_execute_as_owner';
+COMMENT ON FUNCTION authz.execute_as_owner(regclass, text, text, text) IS
+	'Runs a command with two parameters with the rights of the table''s owner, whose triggers it may fire';
+
+CREATE FUNCTION authz.users_followed() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	/* TG_ARGV counts from 0. */
+	args text[] := (SELECT array_agg(a ORDER BY n) FROM unnest(TG_ARGV) WITH ORDINALITY x (a, n));
+	pairs text;
+	old_row jsonb;
+	new_row jsonb;
+BEGIN
+	/* Turning a value into JSON can call a cast of its type: code of the type's owner. */
+	IF EXISTS (SELECT FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid JOIN pg_roles r ON r.oid = t.typowner
+			   WHERE a.attrelid = TG_RELID AND a.attname = ANY (args) AND a.attnum > 0 AND NOT r.rolsuper) THEN
+		RAISE EXCEPTION 'a column of "%" that users are followed from has a type of an ordinary role', TG_TABLE_NAME
+			USING ERRCODE = 'insufficient_privilege', HINT = 'Use a type of PostgreSQL, or of an extension.';
+	END IF;
+	SELECT string_agg(format('%L, ($1).%I', c, c), ', ') INTO pairs FROM unnest(args) c WHERE c <> '';
+	IF TG_OP <> 'INSERT' THEN
+		EXECUTE format('SELECT jsonb_build_object(%s)', pairs) INTO old_row USING OLD;
+	END IF;
+	IF TG_OP <> 'DELETE' THEN
+		EXECUTE format('SELECT jsonb_build_object(%s)', pairs) INTO new_row USING NEW;
+	END IF;
+	IF old_row IS DISTINCT FROM new_row THEN
+		PERFORM authz.users_follow_row(format('%I.%I', TG_TABLE_SCHEMA, TG_TABLE_NAME), args, old_row, new_row);
+	END IF;
+	RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION authz.users_followed() IS 'Trigger: users are as the rows of an application''s table';
+
+CREATE FUNCTION authz.users_follow(relation regclass, key text DEFAULT 'id', email text DEFAULT 'email',
+								   password text DEFAULT NULL, active text DEFAULT NULL)
+RETURNS bigint
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	name text := (SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = relation);
+	columns text[] := array_remove(ARRAY[key, email, password, active], NULL);
+	missing text := (SELECT x FROM unnest(columns) x WHERE NOT EXISTS (SELECT FROM pg_attribute a
+		WHERE a.attrelid = relation AND a.attname = x AND a.attnum > 0 AND NOT a.attisdropped) LIMIT 1);
+	r record;
+	n bigint := 0;
+BEGIN
+	IF missing IS NOT NULL THEN
+		RAISE EXCEPTION 'column "%" of relation "%" does not exist', missing, name
+			USING ERRCODE = 'undefined_column';
+	END IF;
+	/* Nobody writes between the rows that are there and those to come. */
+	EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', name);
+	EXECUTE format('CREATE TRIGGER authz_users_followed AFTER INSERT OR UPDATE OR DELETE ON %s'
+				   ' FOR EACH ROW EXECUTE FUNCTION authz.users_followed(%L, %L, %L, %L)',
+				   name, key, email, coalesce(password, ''), coalesce(active, ''));
+	EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER authz_users_followed', name);
+	FOR r IN EXECUTE format('SELECT to_jsonb(t) AS row FROM %s t', name) LOOP
+		PERFORM authz.users_follow_row(name, ARRAY[key, email, coalesce(password, ''), coalesce(active, '')], NULL, r.row);
+		n := n + 1;
+	END LOOP;
+	RETURN n;
+END
+$$;
+COMMENT ON FUNCTION authz.users_follow(regclass, text, text, text, text) IS
+	'From now on the rows of this table of the application are users, in the transaction that writes them: columns with key, email, password hash, and whether active. Says how many rows there are';
+
+CREATE FUNCTION authz.follow_password(u authz.users, new_hash text) RETURNS void
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	args text[];
+BEGIN
+	SELECT string_to_array(encode(t.tgargs, 'escape'), '\000') INTO args FROM pg_trigger t
+		WHERE t.tgrelid = to_regclass(u.source) AND t.tgname = 'authz_users_followed';
+	/* Django reads this, and so may others: `argon2` and the PHC string. */
+	IF args[3] <> '' AND new_hash LIKE '$argon2%' THEN
+		PERFORM authz.execute_as_owner(u.source::regclass,
+			format('UPDATE %s SET %I = $1 WHERE %I::text = $2', u.source, args[3], args[1]), 'argon2' || new_hash, u.source_key);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION authz.follow_password(authz.users, text) IS
+	'Writes a password that was changed here to the application''s table that the user is followed from';
+
 REVOKE ALL ON FUNCTION
+	authz.users_follow_row(text, text[], jsonb, jsonb), authz.users_followed(),
+	authz.execute_as_owner(regclass, text, text, text),
+	authz.users_follow(regclass, text, text, text, text), authz.follow_password(authz.users, text),
 	authz.import_attributes(jsonb), authz.import_time(text), authz.import_keycloak_hash(jsonb),
 	authz.import_auth0_hash(jsonb), authz.import_rows(text, jsonb, jsonb),
 	authz.import_users(text, jsonb, jsonb)

@@ -27,7 +27,9 @@
 #include <openssl/hmac.h>
 #include <openssl/sha.h>
 
-#include "catalog/pg_collation.h"
+#include "access/table.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "mb/pg_wchar.h"
@@ -36,6 +38,7 @@
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/guc.h"
+#include "utils/rel.h"
 
 #include "casefold_table.h"
 #include "identity.h"
@@ -88,6 +91,7 @@ PG_FUNCTION_INFO_V1(authz_password_is_common);
 PG_FUNCTION_INFO_V1(authz_random_bytes);
 PG_FUNCTION_INFO_V1(authz_hmac);
 PG_FUNCTION_INFO_V1(authz_bytes_equal);
+PG_FUNCTION_INFO_V1(authz_execute_as_owner);
 
 /* setting(name text) → text: of a parameter of ours, whose library this loads. */
 Datum
@@ -596,6 +600,42 @@ authz_bytes_equal(PG_FUNCTION_ARGS)
 
 	PG_RETURN_BOOL(len == VARSIZE_ANY_EXHDR(b) &&
 				   CRYPTO_memcmp(VARDATA_ANY(a), VARDATA_ANY(b), len) == 0);
+}
+
+/* ------------------------------------------------ an application's own table */
+
+/*
+ * execute_as_owner(relation regclass, command text, a text, b text) → bigint
+ *
+ * Runs a command with two parameters with the rights of the table's owner, as
+ * foreign keys do: its triggers, rules and constraints are code of the owner,
+ * and get no more rights than that.  Gives how many rows it processed.
+ */
+Datum
+authz_execute_as_owner(PG_FUNCTION_ARGS)
+{
+	Oid			relid = PG_GETARG_OID(0);
+	char	   *command = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	Oid			types[2] = {TEXTOID, TEXTOID};
+	Datum		values[2] = {PG_GETARG_DATUM(2), PG_GETARG_DATUM(3)};
+	Relation	rel = table_open(relid, RowExclusiveLock);
+	Oid			user;
+	int			context;
+	int			rc;
+	int64		processed;
+
+	GetUserIdAndSecContext(&user, &context);
+	SetUserIdAndSecContext(rel->rd_rel->relowner,
+						   context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
+	SPI_connect();
+	rc = SPI_execute_with_args(command, 2, types, values, NULL, false, 0);
+	if (rc < 0)
+		elog(ERROR, "SPI_execute_with_args: %s", SPI_result_code_string(rc));
+	processed = (int64) SPI_processed;
+	SPI_finish();
+	SetUserIdAndSecContext(user, context);
+	table_close(rel, NoLock);
+	PG_RETURN_INT64(processed);
 }
 
 /* -------------------------------------------------------------- parameters */

@@ -27,4 +27,78 @@ SELECT authz.import_users('ldap', '[]');
 SELECT authz.import_users('firebase', '{"users": []}');
 SELECT * FROM authz.import_users('keycloak', '{"users": []}');
 DELETE FROM authz.users;
+
+-- A table of the application serves as it is: Django's, with an integer key; another one with a uuid and no password.
+CREATE TABLE auth_user (id integer PRIMARY KEY GENERATED ALWAYS AS IDENTITY, password varchar(128) NOT NULL, is_active boolean NOT NULL DEFAULT true, username text, email text NOT NULL);
+INSERT INTO auth_user (password, username, email) VALUES
+	('pbkdf2_sha256$2000$NaCl$/lkQeLR6vg9092s3Sugi+eCD4OT+H5BjqLu857vcntI=', 'a', 'Anna@example.com'), ('!x', 'b', 'ben@example.com'), ('x', 'c', ''), ('md5$x$y', 'd', 'dora@example.com');
+SELECT authz.users_follow('auth_user', email => 'mail');
+SELECT authz.users_follow('auth_user', password => 'password', active => 'is_active');
+SELECT email, active, attributes, source, source_key FROM authz.users ORDER BY source_key;
+SELECT authz.login('anna@example.com', 'correct horse battery')->>'token_type' AS anna, authz.login('ben@example.com', 'correct horse battery')->>'error' AS ben;
+SELECT left(password, 21) AS untouched FROM auth_user WHERE id = 1;
+-- What the application writes counts in its transaction; sessions end with the password and with the user.
+BEGIN;
+UPDATE auth_user SET is_active = false WHERE id = 1;
+SELECT authz.login('anna@example.com', 'correct horse battery')->>'error' AS inactive, (SELECT array_agg(end_reason) FROM authz.sessions) AS ended;
+ROLLBACK;
+UPDATE auth_user SET username = 'anna' WHERE id = 1;
+SELECT count(*) FROM authz.sessions WHERE expires_at > now();
+UPDATE auth_user SET password = 'argon2$argon2id$v=19$m=1024,t=2,p=8$KrlzM5LgvLcmj8LoDG2BJw$gdn34kg7r6Wd3+RXB8iiTY73HLuq3Uxg7ilYMhBd8jA', email = 'ann@example.com' WHERE id = 1;
+SELECT end_reason FROM authz.sessions;
+SELECT authz.login('anna@example.com', 'correct horse battery')->>'error' AS old_address, authz.login('ann@example.com', 'correct horse battery')->>'token_type' AS new_address;
+-- A password that is changed here is changed there, in Django's spelling.
+SELECT id AS ann FROM authz.users WHERE email = 'ann@example.com' \gset
+SELECT authz.change_password(:'ann', 'correct horse battery', 'a quite new password', (SELECT id FROM authz.sessions WHERE expires_at > now()));
+SELECT left(password, 30), authz.password_verify('a quite new password', password) FROM auth_user WHERE id = 1;
+SELECT count(*) AS kept FROM authz.sessions WHERE expires_at > now();
+INSERT INTO auth_user (password, email) VALUES ('x', 'ANN@example.com');
+DELETE FROM auth_user WHERE id = 1;
+SELECT count(*) FROM authz.users WHERE email = 'ann@example.com';
+SELECT count(*) FROM authz.sessions;
+CREATE TABLE member (uid uuid PRIMARY KEY, mail text);
+SELECT authz.users_follow('member', 'uid', 'mail');
+INSERT INTO member VALUES ('6a1d2f6e-0c5b-4a8e-9d0c-777777777777', 'gus@example.com');
+SELECT authz.password_set('6a1d2f6e-0c5b-4a8e-9d0c-777777777777', 'correct horse battery');
+SELECT authz.login('gus@example.com', 'correct horse battery')->>'token_type' AS gus;
+UPDATE member SET uid = '6a1d2f6e-0c5b-4a8e-9d0c-888888888888';
+SELECT id, source, source_key FROM authz.users WHERE email = 'gus@example.com';
+-- Who may write the application's table needs no right here.
+CREATE ROLE regress_authz_app;
+GRANT INSERT ON auth_user TO regress_authz_app;
+SET ROLE regress_authz_app;
+INSERT INTO auth_user (password, email) VALUES ('!', 'hal@example.com');
+CREATE TEMP TABLE mine (id int, email text);
+CREATE TRIGGER mine AFTER INSERT ON mine FOR EACH ROW EXECUTE FUNCTION authz.users_followed('id', 'email', '', '');
+RESET ROLE;
+-- Code of the table's owner gets the owner's rights, whoever changes a password: a trigger, and the cast of a type.
+CREATE ROLE regress_authz_owner;
+GRANT CREATE ON SCHEMA public TO regress_authz_owner;
+SET ROLE regress_authz_owner;
+CREATE TABLE account (id int PRIMARY KEY, email text, password text);
+CREATE TABLE seen (who text);
+CREATE FUNCTION spy() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO public.seen VALUES (current_user); RETURN NEW; END $$;
+CREATE TRIGGER spy BEFORE UPDATE ON account FOR EACH ROW EXECUTE FUNCTION spy();
+RESET ROLE;
+SELECT authz.users_follow('account', password => 'password');
+INSERT INTO account VALUES (1, 'ida@example.com');
+SELECT authz.password_set(id, 'correct horse battery') FROM authz.users WHERE email = 'ida@example.com';
+SELECT who, current_user = who AS mine FROM seen;
+SELECT password LIKE 'argon2$argon2id$%' AS written FROM account;
+SET ROLE regress_authz_owner;
+CREATE TYPE trap AS (x text);
+CREATE FUNCTION trap_json(trap) RETURNS json LANGUAGE plpgsql AS $$ BEGIN INSERT INTO public.seen VALUES ('cast ' || current_user); RETURN '1'; END $$;
+CREATE CAST (trap AS json) WITH FUNCTION trap_json(trap);
+ALTER TABLE account ALTER email TYPE trap USING ROW(email)::trap;
+INSERT INTO account VALUES (2, ROW('x')::trap);
+RESET ROLE;
+SELECT count(*) AS casts FROM seen WHERE who LIKE 'cast%';
+DROP TABLE account;
+SELECT source FROM authz.users WHERE email = 'hal@example.com';
+DROP TABLE auth_user, member;
+SET client_min_messages = warning;
+DROP OWNED BY regress_authz_app, regress_authz_owner CASCADE;
+DROP ROLE regress_authz_app, regress_authz_owner;
+DELETE FROM authz.users;
+DELETE FROM authz.outbox;
 DELETE FROM authz.signing_keys;
