@@ -35,7 +35,7 @@ CREATE TABLE authz.recovery_codes (
 );
 COMMENT ON TABLE authz.recovery_codes IS 'Codes that stand in for a lost app, each once; for the owner alone';
 COMMENT ON COLUMN authz.recovery_codes.user_id IS 'Whose they are';
-COMMENT ON COLUMN authz.recovery_codes.code_hash IS 'SHA-256 of the code (80 random bits)';
+COMMENT ON COLUMN authz.recovery_codes.code_hash IS 'SHA-256 of the code (120 random bits)';
 COMMENT ON COLUMN authz.recovery_codes.created_at IS 'When it was made';
 SELECT pg_extension_config_dump('authz.recovery_codes', '');
 
@@ -151,10 +151,10 @@ DECLARE
 	codes text[];
 BEGIN
 	DELETE FROM authz.recovery_codes r WHERE r.user_id = recovery_codes_create.user_id;
-	SELECT array_agg(authz.base32(authz.random_bytes(10))) INTO codes FROM generate_series(1, 10) i;
+	SELECT array_agg(authz.base32(authz.random_bytes(15))) INTO codes FROM generate_series(1, 10) i;
 	INSERT INTO authz.recovery_codes (user_id, code_hash)
 		SELECT recovery_codes_create.user_id, sha256(convert_to(c, 'UTF8')) FROM unnest(codes) c;
-	RETURN (SELECT array_agg(regexp_replace(c, '(....)(....)(....)(....)', '\1-\2-\3-\4')) FROM unnest(codes) c);
+	RETURN (SELECT array_agg(regexp_replace(c, '(....)(?=.)', '\1-', 'g')) FROM unnest(codes) c);
 END
 $$;
 COMMENT ON FUNCTION authz.recovery_codes_create(uuid) IS

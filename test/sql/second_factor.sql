@@ -50,7 +50,7 @@ SELECT authz.totp_seeds_reencrypt();
 SELECT authz.login('alice@example.com', 'correct horse battery')::jsonb ? 'access_token' AS not_needed_yet;
 SELECT ask(:'a'::jsonb->>'access_token', format('authz_api.totp_confirm(%L)', c)) FROM unnest(ARRAY['', '12345', 'abcdef', '１２３４５６', lpad(((code(:'alice')::integer + 1) % 1000000)::text, 6, '0')]) c;
 SELECT ask(:'a'::jsonb->>'access_token', format('authz_api.totp_confirm(%L)', code(:'alice'))) AS confirmed \gset
-SELECT key, jsonb_array_length(value) AS n, value->>0 ~ '^([A-Z2-7]{4}-){3}[A-Z2-7]{4}$' AS form FROM jsonb_each(:'confirmed');
+SELECT key, jsonb_array_length(value) AS n, value->>0 ~ '^([A-Z2-7]{4}-){5}[A-Z2-7]{4}$' AS form FROM jsonb_each(:'confirmed');
 SELECT ask(:'other'::jsonb->>'access_token', 'authz_api.me()') AS other_session;
 SELECT amr FROM authz.sessions WHERE expires_at > now();
 SELECT kind FROM authz.outbox_take();
