@@ -19,7 +19,7 @@ DATA_built = $(EXTENSION)--$(EXTVERSION).sql
 DATA = data/common_passwords.bin
 
 REGRESS = cedar entity policy policy_link policy_layers check check_batch check_explain token
-REGRESS += token_sign
+REGRESS += token_sign token_key token_issuer token_cache
 REGRESS += identity identity_import session second_factor
 REGRESS += policy_schema policy_apply policy_history
 REGRESS += filter protect
