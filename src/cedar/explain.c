@@ -240,7 +240,7 @@ static CedarCode
 failing_operand(Explainer *x, const CedarNode *n, uint32_t *operand)
 {
 	uint32_t	few[3] = {n->a, n->b, n->c};
-	const uint32_t *list = few;
+	const uint32_t *list = NULL;
 	uint32_t	count = 0;
 	bool		chain = n->op == CEDAR_OP_AND || n->op == CEDAR_OP_OR;
 	CedarValue	v;
@@ -288,6 +288,8 @@ failing_operand(Explainer *x, const CedarNode *n, uint32_t *operand)
 			count = 2;
 			break;
 	}
+	if (list == NULL)
+		list = few;
 	for (uint32_t i = 0; i < count && !x->out->cut; i++)
 	{
 		TRY(again(x, list[i], &v, &ok));

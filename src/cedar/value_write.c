@@ -130,7 +130,7 @@ put_ip(Writer *w, const CedarIp *ip)
 		}
 	}
 	if (ip->prefix != (ip->is_v6 ? 128 : 32))
-		ADD("/%d", ip->prefix);
+		snprintf(text + n, sizeof(text) - (size_t) n, "/%d", ip->prefix);
 #undef ADD
 	put_extension(w, "ip", text);
 }
