@@ -67,7 +67,11 @@ BEGIN
 	IF OLD.since < next THEN
 		INSERT INTO authz.policy_history (policy_set, kind, id, content, valid_from, valid_to, author, changed_at, transaction_id)
 		VALUES (OLD.policy_set, kind, coalesce(former ->> 'policy_id', former ->> 'link_id', ''),
-			authz.policy_row_content(former), OLD.since, next, session_user, now(), pg_current_xact_id());
+			authz.policy_row_content(former), OLD.since, next, session_user, now(), pg_current_xact_id())
+		/* Who deletes version rows begins anew. */
+		ON CONFLICT ON CONSTRAINT policy_history_pkey DO UPDATE
+			SET content = excluded.content, valid_from = excluded.valid_from, author = excluded.author,
+				changed_at = excluded.changed_at, transaction_id = excluded.transaction_id;
 	END IF;
 	RETURN CASE WHEN TG_OP = 'UPDATE' THEN NEW ELSE OLD END;
 END $$;
@@ -82,7 +86,10 @@ BEGIN
 		'INSERT INTO authz.policy_history (policy_set, kind, id, content, valid_from, valid_to, author, changed_at, transaction_id)
 		SELECT t.policy_set, %L, %s, authz.policy_row_content(to_jsonb(t)), t.since, authz.policy_version(t.policy_set) + 1,
 			session_user, now(), pg_current_xact_id()
-		FROM authz.%I t WHERE t.since <= authz.policy_version(t.policy_set)',
+		FROM authz.%I t WHERE t.since <= authz.policy_version(t.policy_set)
+		ON CONFLICT ON CONSTRAINT policy_history_pkey DO UPDATE
+			SET content = excluded.content, valid_from = excluded.valid_from, author = excluded.author,
+				changed_at = excluded.changed_at, transaction_id = excluded.transaction_id',
 		CASE TG_TABLE_NAME WHEN 'policies' THEN 'policy' WHEN 'policy_links' THEN 'link' ELSE 'schema' END,
 		CASE TG_TABLE_NAME WHEN 'policies' THEN 't.policy_id' WHEN 'policy_links' THEN 't.link_id' ELSE '''''' END,
 		TG_TABLE_NAME);
