@@ -15,6 +15,7 @@ class Service {
 		this.folder = fs.mkdtempSync(path.join(os.tmpdir(), 'oracle-'));
 		this.child = null;
 		this.buffer = Buffer.alloc(1 << 16);
+		process.on('exit', () => this.remove()); // an error, too, leaves nothing behind
 	}
 
 	start() {
@@ -70,9 +71,13 @@ class Service {
 		}
 	}
 
+	remove() {
+		fs.rmSync(this.folder, { recursive: true, force: true });
+	}
+
 	close() {
 		this.stop();
-		fs.rmSync(this.folder, { recursive: true });
+		this.remove();
 	}
 }
 
