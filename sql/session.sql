@@ -70,6 +70,19 @@ SELECT pg_extension_config_dump('authz.session_tokens', '');
 
 /* ---------------------------------------------------------------- ending */
 
+CREATE FUNCTION authz.commit_durably() RETURNS void
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF current_setting('synchronous_commit') = 'off' THEN
+		PERFORM set_config('synchronous_commit', 'on', true);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION authz.commit_durably() IS
+	'This transaction''s commit is to outlive a crash, also where synchronous_commit is off';
+
 /*
  * Order of locks, everywhere: user, session_tokens, sessions.
  */
@@ -80,6 +93,7 @@ AS $$
 DECLARE
 	moment timestamptz;
 BEGIN
+	PERFORM authz.commit_durably();
 	DELETE FROM authz.session_tokens t WHERE t.session_id = session_end.session_id;
 	moment := clock_timestamp();
 	UPDATE authz.sessions s
@@ -101,6 +115,7 @@ DECLARE
 	ended bigint;
 	moment timestamptz;
 BEGIN
+	PERFORM authz.commit_durably();
 	PERFORM FROM authz.users u WHERE u.id = sessions_end.user_id FOR NO KEY UPDATE;
 	DELETE FROM authz.session_tokens t USING authz.sessions s
 		WHERE t.session_id = s.id AND s.user_id = sessions_end.user_id AND s.id IS DISTINCT FROM keep_session;
@@ -326,6 +341,7 @@ BEGIN
 	IF NOT FOUND THEN
 		RETURN authz.refresh_refused();
 	END IF;
+	PERFORM authz.commit_durably();
 	new_secret := authz.random_bytes(32);
 	new_answer := authz.token_answer(authz.access_token(s.user_id, sid, s.amr, s.auth_time),
 									 authz.refresh_token(sid, new_secret, t.tag_key));
@@ -436,7 +452,7 @@ COMMENT ON FUNCTION authz.session_check() IS
 
 REVOKE ALL ON FUNCTION
 	authz.seal(bytea, bytea, bytea), authz.unseal(bytea, bytea, bytea),
-	authz.session_end(uuid, text), authz.sessions_end(uuid, text, uuid),
+	authz.commit_durably(), authz.session_end(uuid, text), authz.sessions_end(uuid, text, uuid),
 	authz.session_purge(integer, interval), authz.session_grace_purge(integer),
 	authz.access_token(uuid, uuid, text[], timestamptz), authz.refresh_token(uuid, bytea, bytea),
 	authz.session_start(uuid, text[], inet, text), authz.token_answer(text, bytea),
