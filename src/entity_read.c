@@ -7,7 +7,8 @@
  * snapshot, so it agrees with the rows that the same statement sees.  Each is
  * looked up once and remembered, in parsed form, for the statement
  * (statement.c): a filter over a million rows loads the principal once.  That
- * an entity is absent is remembered too.  What is kept beyond the statement is
+ * an entity is absent is remembered too.  A scan's rows are not, beyond the
+ * first thousands.  What is kept beyond the statement is
  * entity_cache.c's, and is confirmed once a statement.  Under SERIALIZABLE
  * nothing is: every look-up goes through an index and is predicate-locked like a
  * query's.
@@ -58,6 +59,9 @@
 /* A statement that reads more than this is a scan, and would fill the cache. */
 #define KEPT_PER_STATEMENT_MAX 2048
 
+/* What a decision of a scan asks for besides what others asked: few. */
+#define LOOSE_MAX 8
+
 typedef struct MemoEntry
 {
 	const CedarUid *uid;
@@ -86,6 +90,7 @@ typedef struct AuthzEntityMemo
 	MemoryContext cxt;			/* holds all of it, this struct too */
 	MemoryContextCallback let_go;
 	CedarArena *arena;
+	CedarArena *loose;			/* emptied between decisions */
 	entry_hash *hash;
 	AuthzMaps  *maps;			/* NULL: no type is mapped */
 	AuthzEntityCache *cache;	/* NULL: not to be used */
@@ -111,6 +116,8 @@ struct AuthzEntityReader
 	AuthzScan	stored;
 	CedarEntitySource source;
 	Walk	   *walk;			/* the one that is going on, or NULL */
+	int			n_loose;		/* entities of this decision alone */
+	MemoEntry	loose[LOOSE_MAX];
 	bool		overlaid;
 	CedarEntitySource overlay;
 };
@@ -146,6 +153,7 @@ memo_create(AuthzStatement *statement)
 	memo->let_go.arg = memo;
 	MemoryContextRegisterResetCallback(cxt, &memo->let_go);
 	memo->arena = authz_arena_create(cxt);
+	memo->loose = authz_arena_create(cxt);
 	memo->hash = entry_create(cxt, 64, NULL);
 	memo->had_xid = TransactionIdIsValid(GetTopTransactionIdIfAny());
 	memo->maps = authz_maps_acquire();
@@ -321,19 +329,19 @@ reader_confirm(AuthzEntityReader *reader, AuthzMapping *mapping, AuthzScan *scan
  */
 static CedarEntity *
 reader_row(AuthzEntityReader *reader, AuthzMapping *mapping, const CedarUid *uid,
-		   AuthzCachedEntity **cached)
+		   CedarArena *arena, AuthzCachedEntity **cached)
 {
 	AuthzEntityMemo *memo = reader->memo;
 	AuthzEntityCache *cache = memo->cache;
 	AuthzScan  *scan = reader_scan(reader, mapping);
-	CedarArena *arena = memo->arena;
 	TupleTableSlot *slot;
 	CedarEntity *entity;
 	uint64		epoch = 0;
 	bool		keep;
 
 	*cached = NULL;
-	if (scan == NULL || cache == NULL || !authz_cache_serves(scan->heap))
+	if (scan == NULL || cache == NULL || arena == memo->loose ||
+		!authz_cache_serves(scan->heap))
 		cache = NULL;
 	if (cache != NULL)
 	{
@@ -388,44 +396,79 @@ walk_note(AuthzEntityReader *reader, const MemoEntry *entry)
 		walk->keepable = false;
 }
 
+/* Read an entity; what of it is not kept in the cache goes into the arena. */
+static MemoEntry
+reader_read(AuthzEntityReader *reader, const CedarUid *uid, CedarArena *arena)
+{
+	AuthzEntityMemo *memo = reader->memo;
+	AuthzMapping *mapping = memo->maps != NULL ? authz_maps_find(memo->maps, uid) : NULL;
+	MemoEntry	entry = {0};
+	CedarEntity *row = reader_row(reader, mapping, uid, arena, &entry.cached);
+
+	if (row == NULL)
+	{
+		entry.uid = uid_copy(arena, uid);
+		return entry;
+	}
+	/* A copy: its ancestors are those of this snapshot. */
+	entry.uid = row->uid;
+	entry.entity = cedar_arena_alloc(arena, sizeof(CedarEntity));
+	if (entry.entity == NULL)
+		out_of_memory();
+	*entry.entity = *row;
+	if (mapping != NULL && (mapping->n_links > 0 || mapping->tags_table != NULL))
+	{
+		authz_row_links(&reader->rows, mapping, arena, entry.entity);
+		entry.cached = NULL;
+	}
+	return entry;
+}
+
 /* Look an entity up in the memo, or read it. */
 static MemoEntry *
 reader_get(AuthzEntityReader *reader, const CedarUid *uid)
 {
 	AuthzEntityMemo *memo = reader->memo;
 	MemoEntry  *entry = entry_lookup(memo->hash, uid);
-	AuthzMapping *mapping;
-	AuthzCachedEntity *cached;
-	CedarEntity *row;
-	CedarEntity *entity = NULL;
+	MemoEntry	read;
+	char		status;
 	bool		found;
 
 	if (entry != NULL)
 		return entry;
-	mapping = memo->maps != NULL ? authz_maps_find(memo->maps, uid) : NULL;
-	row = reader_row(reader, mapping, uid, &cached);
-	if (row == NULL)
-		uid = uid_copy(memo->arena, uid);
-	else
-	{
-		/* A copy: its ancestors are those of this snapshot. */
-		uid = row->uid;
-		entity = cedar_arena_alloc(memo->arena, sizeof(CedarEntity));
-		if (entity == NULL)
-			out_of_memory();
-		*entity = *row;
-		if (mapping != NULL && (mapping->n_links > 0 || mapping->tags_table != NULL))
-		{
-			authz_row_links(&reader->rows, mapping, memo->arena, entity);
-			cached = NULL;
-		}
-	}
-	entry = entry_insert(memo->hash, uid, &found);
-	entry->uid = uid;
-	entry->entity = entity;
-	entry->cached = cached;
-	entry->with_self = NULL;
+	read = reader_read(reader, uid, memo->arena);
+	entry = entry_insert(memo->hash, read.uid, &found);
+	status = entry->status;
+	*entry = read;
+	entry->status = status;
 	return entry;
+}
+
+/*
+ * The same for what a decision itself asks for.  When a statement has asked
+ * for so many that it must be a scan, each row's own entity is forgotten with
+ * its decision.
+ */
+static MemoEntry *
+reader_get_asked(AuthzEntityReader *reader, const CedarUid *uid)
+{
+	AuthzEntityMemo *memo = reader->memo;
+	MemoEntry  *entry;
+
+	if (memo->hash->members < KEPT_PER_STATEMENT_MAX || reader->walk != NULL)
+		return reader_get(reader, uid);
+	entry = entry_lookup(memo->hash, uid);
+	if (entry != NULL)
+		return entry;
+	for (int i = 0; i < reader->n_loose; i++)
+	{
+		if (cedar_uid_equal(reader->loose[i].uid, uid))
+			return &reader->loose[i];
+	}
+	if (reader->n_loose == LOOSE_MAX)
+		return reader_get(reader, uid);
+	reader->loose[reader->n_loose] = reader_read(reader, uid, memo->loose);
+	return &reader->loose[reader->n_loose++];
 }
 
 /* The same with what was handed in merged over it; kept in the memo, too. */
@@ -477,7 +520,7 @@ entity_find(void *userdata, const CedarUid *uid, CedarEntity **entity,
 
 	if (reader->overlaid)
 		return overlaid_find(reader, uid, entity, err);
-	entry = reader_get(reader, uid);
+	entry = reader_get_asked(reader, uid);
 	walk_note(reader, entry);
 	*entity = entry->entity;
 	return CEDAR_OK;
@@ -661,7 +704,8 @@ authz_entity_begin(AuthzStatement *statement, CedarEntities *overlay,
 		reader->memo = memo_create(NULL);
 	else
 		reader->memo = memo_get(statement, reader->rows.snapshot);
-	reader->memo->users++;
+	if (reader->memo->users++ == 0)
+		cedar_arena_reset(reader->memo->loose);
 	source->find = entity_find;
 	source->climb = overlay == NULL ? entity_climb : NULL;
 	source->userdata = reader;

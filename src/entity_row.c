@@ -615,7 +615,7 @@ authz_row_find(AuthzRowReader *reader, AuthzMapping *mapping, const CedarUid *ui
 	AuthzMapTable *table = mapping->table;
 	OpenTable  *open = open_get(reader, table);
 	Datum		keys[INDEX_MAX_KEYS];
-	Datum		arranged[INDEX_MAX_KEYS];
+	Datum		arranged[INDEX_MAX_KEYS] = {0};
 	HeapTuple	found = NULL;
 	TupleDesc	desc;
 	List	   *rows;
@@ -1147,7 +1147,7 @@ link_rows(AuthzRowReader *reader, AuthzMapTable *table, const CedarUid *uid,
 {
 	OpenTable  *open = open_get(reader, table);
 	Datum		keys[INDEX_MAX_KEYS];
-	Datum		arranged[INDEX_MAX_KEYS];
+	Datum		arranged[INDEX_MAX_KEYS] = {0};
 	TupleDesc	desc;
 	List	   *rows;
 	ListCell   *lc;

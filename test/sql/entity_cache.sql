@@ -209,6 +209,20 @@ INSERT INTO public.later VALUES (1, 0);
 SELECT authz.authz_check('Later::"1"', 'Action::"high"', 'Doc::"1"');
 ROLLBACK;
 
+-- A scan over more than a statement remembers; each row twice, with what it is in.
+CREATE TABLE public.row (id int PRIMARY KEY, level int, above int);
+INSERT INTO public.row SELECT i, i % 10, i / 100 FROM generate_series(1, 6000) i;
+INSERT INTO authz.entities (uid, attrs, parents) SELECT authz.entity_uid('Stored', id::text), jsonb_build_object('level', level), ARRAY[authz.entity_uid('Shelf', above::text)] FROM public.row;
+INSERT INTO authz.entities (uid, parents) SELECT authz.entity_uid('Shelf', i::text), CASE WHEN i % 3 = 0 THEN ARRAY['Hall::"1"'::authz.entity_uid] ELSE '{}' END FROM generate_series(0, 60) i;
+SELECT authz.map_entity_type('Row', 'row', 'id', '["level"]', '[{"type": "Shelf", "column": "above"}]');
+INSERT INTO authz.policies (policy_id, policy) VALUES ('hall', 'permit (principal in Hall::"1", action == Action::"enter", resource);'), ('same', 'permit (principal, action == Action::"compare", resource) when { principal.level == resource.level };');
+SELECT type, count(*) FILTER (WHERE authz.authz_check(authz.entity_uid(type, id::text), 'Action::"high"', 'Doc::"1"') <> (level > 5)) AS high_differ,
+	count(*) FILTER (WHERE authz.authz_check(authz.entity_uid(type, id::text), 'Action::"enter"', 'Doc::"1"') <> (above % 3 = 0)) AS in_differ,
+	count(*) FILTER (WHERE authz.authz_check(authz.entity_uid(type, id::text), 'Action::"compare"', authz.entity_uid(type, (6001 - id)::text)) <> (level = (6001 - id) % 10)) AS compare_differ,
+	count(*) FILTER (WHERE authz.authz_check(authz.entity_uid(type, (id + 6000)::text), 'Action::"high"', 'Doc::"1"')) AS absent_high
+FROM public.row, unnest(ARRAY['Stored', 'Row']) type GROUP BY 1 ORDER BY 1;
+SELECT authz.unmap_entity_type('Row');
+
 -- Bounded memory: a few entities' worth of it, and none.
 SET authz.entity_cache_size = '64kB';
 INSERT INTO authz.entities (uid, attrs) SELECT authz.entity_uid('Many', i::text), jsonb_build_object('level', i % 10) FROM generate_series(1, 2000) i;
@@ -232,6 +246,6 @@ DELETE FROM authz.policies;
 DELETE FROM authz.policy_versions;
 DELETE FROM authz.entities;
 ALTER TABLE authz.entities RESET (fillfactor, autovacuum_enabled);
-DROP TABLE public.item, public.later;
+DROP TABLE public.item, public.later, public.row;
 DROP FUNCTION public.differ, public.e, public.gone;
 DROP PROCEDURE public.churn, public.churn_many, public.revisit, public.ask_many;
