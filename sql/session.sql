@@ -248,7 +248,7 @@ LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	account text := authz.email_fold(email);
+	account text;
 	u authz.users;
 	old_hash text;
 	attempt record;
@@ -257,6 +257,7 @@ BEGIN
 	IF email IS NULL OR password IS NULL THEN
 		RETURN authz.http_error(400, 'invalid_request', 'An email and a password are needed.');
 	END IF;
+	account := authz.email_fold(left(email, 1000));
 	SELECT * INTO u FROM authz.users WHERE email_normalized = account AND active;
 	SELECT p.hash INTO old_hash FROM authz.user_passwords p WHERE p.user_id = u.id;
 	attempt := authz.password_attempt(password, old_hash, account, authz.address_subject(address));
