@@ -47,13 +47,6 @@ DECLARE
 	former jsonb;
 	next bigint;
 BEGIN
-	IF TG_OP = 'INSERT' THEN
-		/* A dump knows since when. */
-		IF NEW.since IS NULL OR current_setting('check_function_bodies')::boolean THEN
-			NEW.since := authz.policy_version(NEW.policy_set) + 1;
-		END IF;
-		RETURN NEW;
-	END IF;
 	former := to_jsonb(OLD);
 	IF TG_OP = 'UPDATE' THEN
 		NEW.since := OLD.since;
@@ -76,7 +69,7 @@ BEGIN
 	RETURN CASE WHEN TG_OP = 'UPDATE' THEN NEW ELSE OLD END;
 END $$;
 COMMENT ON FUNCTION authz.policy_history_before_row() IS
-	'Trigger: notes since which version a row holds, and keeps what it was before';
+	'Trigger: notes since which version a row holds that has changed, and keeps what it was before';
 
 CREATE FUNCTION authz.policy_history_before_truncate() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -97,11 +90,11 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION authz.policy_history_before_truncate() IS 'Trigger: keeps what the rows were before';
 
-CREATE TRIGGER history BEFORE INSERT OR UPDATE OR DELETE ON authz.policies
+CREATE TRIGGER history BEFORE UPDATE OR DELETE ON authz.policies
 	FOR EACH ROW EXECUTE FUNCTION authz.policy_history_before_row();
-CREATE TRIGGER history BEFORE INSERT OR UPDATE OR DELETE ON authz.policy_links
+CREATE TRIGGER history BEFORE UPDATE OR DELETE ON authz.policy_links
 	FOR EACH ROW EXECUTE FUNCTION authz.policy_history_before_row();
-CREATE TRIGGER history BEFORE INSERT OR UPDATE OR DELETE ON authz.schema
+CREATE TRIGGER history BEFORE UPDATE OR DELETE ON authz.schema
 	FOR EACH ROW EXECUTE FUNCTION authz.policy_history_before_row();
 CREATE TRIGGER history_truncate BEFORE TRUNCATE ON authz.policies
 	FOR EACH STATEMENT EXECUTE FUNCTION authz.policy_history_before_truncate();

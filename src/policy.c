@@ -564,19 +564,52 @@ authz_store_before_statement(AuthzStoreTable table)
 	authz_write_begin(relid);
 }
 
-void
+/* Where each table has the version since which a row holds. */
+static const int since_columns[] = {
+	Anum_policies_since,
+	Anum_policy_links_since,
+	Anum_schema_since
+};
+
+StaticAssertDecl(lengthof(since_columns) == AUTHZ_STORE_TABLES,
+				 "since_columns has one line for each AuthzStoreTable");
+
+HeapTuple
 authz_store_before_row(const TriggerData *trigdata, AuthzStoreTable table, const char *set)
 {
+	HeapTuple	tuple = authz_store_new_tuple(trigdata);
+	TupleDesc	desc = RelationGetDescr(trigdata->tg_relation);
 	AuthzWrite *write = store_write(table);
-	AuthzWriteSet *written;
-	bool		found;
+	int			column = since_columns[table];
+	int64		next = 0;
+	bool		isnull;
+	Datum		since;
 
-	/* The first row for this set: afterwards nobody can tell any more. */
-	if (write == NULL || !TRIGGER_FIRED_BY_INSERT(trigdata->tg_event))
-		return;
-	written = authz_write_set(write, set, &found);
-	if (!found)
-		written->was_empty = !authz_store_has_rows(table, set);
+	/* Updates are policy_history_before_row's. */
+	if (!TRIGGER_FIRED_BY_INSERT(trigdata->tg_event))
+		return tuple;
+	if (write != NULL)
+	{
+		bool		found;
+		AuthzWriteSet *written = authz_write_set(write, set, &found);
+
+		/* The first row for this set: afterwards nobody can tell any more. */
+		if (!found)
+			written->was_empty = !authz_store_has_rows(table, set);
+		if (written->next == 0)
+			written->next = authz_policy_version_now(set) + 1;
+		next = written->next;
+	}
+
+	/* A dump knows since when, and so does a publisher. */
+	heap_getattr(tuple, column, desc, &isnull);
+	if (!isnull && (authz_store_is_restoring() || !authz_store_is_checked()))
+		return tuple;
+	if (next == 0)
+		next = authz_policy_version_now(set) + 1;
+	since = Int64GetDatum(next);
+	isnull = false;
+	return heap_modify_tuple_by_cols(tuple, desc, 1, &column, &since, &isnull);
 }
 
 /* Ids that a command has changed; one more than are written down: too many. */
@@ -600,7 +633,7 @@ store_note_ids(AuthzWriteSet *written, List *ids)
 }
 
 static void
-store_row_changed(AuthzStoreTable table, HeapTuple tuple, TupleDesc desc)
+store_row_changed(AuthzStoreTable table, HeapTuple tuple, TupleDesc desc, bool is_new)
 {
 	AuthzWrite *write = store_write(table);
 	char	   *set = authz_policy_column(tuple, desc, Anum_store_policy_set);
@@ -610,7 +643,9 @@ store_row_changed(AuthzStoreTable table, HeapTuple tuple, TupleDesc desc)
 	/* A schema changes no compiled policy; that all are compiled again is rare. */
 	if (table != AUTHZ_STORE_SCHEMA)
 		ids = list_make1(authz_policy_column(tuple, desc, Anum_store_id));
-	if (table == AUTHZ_STORE_POLICIES)
+	/* A new policy has no links, but for those restored ahead of it. */
+	if (table == AUTHZ_STORE_POLICIES &&
+		(!is_new || authz_store_is_restoring() || !authz_store_is_checked()))
 		ids = list_concat(ids, authz_policy_link_ids(set, linitial(ids)));
 	if (write != NULL)
 	{
@@ -659,9 +694,10 @@ authz_store_after_row(const TriggerData *trigdata, AuthzStoreTable table)
 		only_ordinal_changed(trigdata, desc))
 		return;
 
-	store_row_changed(table, trigdata->tg_trigtuple, desc);
+	store_row_changed(table, trigdata->tg_trigtuple, desc,
+					  TRIGGER_FIRED_BY_INSERT(trigdata->tg_event));
 	if (TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event))
-		store_row_changed(table, trigdata->tg_newtuple, desc);
+		store_row_changed(table, trigdata->tg_newtuple, desc, false);
 }
 
 void
@@ -738,8 +774,7 @@ authz_policies_before_row(PG_FUNCTION_ARGS)
 	policy_compile(arena, ast, set, id, text, strlen(text), &size);
 	cedar_arena_destroy(arena);
 
-	authz_store_before_row(trigdata, AUTHZ_STORE_POLICIES, set);
-	return PointerGetDatum(tuple);
+	return PointerGetDatum(authz_store_before_row(trigdata, AUTHZ_STORE_POLICIES, set));
 }
 
 /*

@@ -418,8 +418,9 @@ authz_policy_links_before_row(PG_FUNCTION_ARGS)
 	desc = RelationGetDescr(trigdata->tg_relation);
 	heap_getattr(tuple, Anum_policy_links_policy_set, desc, &isnull);
 	if (!isnull)
-		authz_store_before_row(trigdata, AUTHZ_STORE_LINKS,
-							   authz_policy_column(tuple, desc, Anum_policy_links_policy_set));
+		tuple = authz_store_before_row(trigdata, AUTHZ_STORE_LINKS,
+									   authz_policy_column(tuple, desc,
+														   Anum_policy_links_policy_set));
 	return PointerGetDatum(tuple);
 }
 

@@ -671,8 +671,7 @@ authz_schema_before_row(PG_FUNCTION_ARGS)
 	set = authz_policy_column(tuple, desc, Anum_schema_policy_set);
 	value = DatumGetTextPP(heap_getattr(tuple, Anum_schema_schema, desc, &isnull));
 	schema_of(set, VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value));
-	authz_store_before_row(trigdata, AUTHZ_STORE_SCHEMA, set);
-	return PointerGetDatum(tuple);
+	return PointerGetDatum(authz_store_before_row(trigdata, AUTHZ_STORE_SCHEMA, set));
 }
 
 /* AFTER ROW: refuse what stored policies do not fit. */

@@ -96,15 +96,16 @@ extern bool authz_store_has_rows(AuthzStoreTable table, const char *set);
 /*
  * What the triggers of all of them do; the function is one of this
  * table's.  Before a statement: queue up behind other writers.  Before a row
- * that is complete: note whether its set was empty.  After a row: note that
+ * that is complete: note whether its set was empty; gives the row, one that is
+ * inserted with the version since which it holds.  After a row: note that
  * its set has changed.  After the statement: advance each set touched.
  */
 extern void authz_store_check_trigger(FunctionCallInfo fcinfo, AuthzStoreTable table,
 									  const char *function);
 extern HeapTuple authz_store_new_tuple(const TriggerData *trigdata);
 extern void authz_store_before_statement(AuthzStoreTable table);
-extern void authz_store_before_row(const TriggerData *trigdata, AuthzStoreTable table,
-								   const char *set);
+extern HeapTuple authz_store_before_row(const TriggerData *trigdata, AuthzStoreTable table,
+										const char *set);
 extern void authz_store_after_row(const TriggerData *trigdata, AuthzStoreTable table);
 extern void authz_store_after_statement(const TriggerData *trigdata, AuthzStoreTable table);
 

@@ -47,6 +47,7 @@ typedef struct AuthzRelations
 #define Anum_policies_policy		3
 #define Anum_policies_enabled		4
 #define Anum_policies_ordinal		5
+#define Anum_policies_since			6
 
 #define Anum_policy_versions_policy_set	1
 #define Anum_policy_versions_version	2
@@ -61,12 +62,14 @@ typedef struct AuthzRelations
 #define Anum_policy_links_principal		4
 #define Anum_policy_links_resource		5
 #define Anum_policy_links_enabled		6
+#define Anum_policy_links_since			7
 
 #define Anum_policy_tests_policy_set	1
 
 #define Anum_schema_policy_set		1
 #define Anum_schema_schema			2
 #define Anum_schema_check_entities	3
+#define Anum_schema_since			4
 
 
 #define Anum_policy_changes_policy_set	1

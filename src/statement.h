@@ -74,6 +74,7 @@ typedef struct AuthzWriteSet
 {
 	bool		changed;		/* a row of it was written */
 	bool		was_empty;		/* it is known to have had none before */
+	int64		next;			/* the version that the command makes; 0: not asked */
 	List	   *ids;			/* char *: of the policies written, some twice */
 	char		name[FLEXIBLE_ARRAY_MEMBER];
 } AuthzWriteSet;
