@@ -254,6 +254,39 @@ test_large(void)
 	free(schema_t.data);
 }
 
+/* A schema's actions as entities: in their groups, and nothing is left to add. */
+static void
+test_actions(void)
+{
+	static const char text[] = "action all; action some in all; action view, edit in some;";
+	static const char *const names[] = {"all", "some", "view", "edit"};
+	Bench		b;
+	const CedarSchema *schema;
+	CedarEntities *actions;
+	CedarEntitySource source;
+
+	bench_open(&b);
+	schema = parse_schema(&b, text, sizeof(text) - 1);
+	CHECK(cedar_conform_actions(b.arena, schema, &actions, &b.err) == CEDAR_OK);
+	source = cedar_entities_source(actions);
+	for (size_t i = 0; i < LENGTH(names); i++)
+	{
+		const CedarUid *uid;
+		CedarEntity *entity;
+		size_t		n_groups = i < 2 ? i : 2;
+
+		CHECK(cedar_uid_make(b.arena, LIT("Action"), names[i], strlen(names[i]), &uid, &b.err) == CEDAR_OK);
+		CHECK(source.find(source.userdata, uid, &entity, &b.err) == CEDAR_OK && entity != NULL);
+		CHECK(entity->ancestors != NULL && entity->n_parents == n_groups);
+		for (size_t k = 0; k < LENGTH(names); k++)
+		{
+			CHECK(cedar_uid_make(b.arena, LIT("Action"), names[k], strlen(names[k]), &uid, &b.err) == CEDAR_OK);
+			CHECKF(cedar_uidset_has(entity->ancestors, uid) == (k < n_groups), "%s in %s", names[i], names[k]);
+		}
+	}
+	bench_close(&b);
+}
+
 /* ------------------------------------------------------------------ faults */
 
 typedef enum What
@@ -261,6 +294,7 @@ typedef enum What
 	ENTITIES = 0,
 	REQUEST_ALONE,
 	BUILD,
+	ACTIONS,
 	BAD_ENTITIES,
 	BAD_REQUEST,
 	N_WHAT
@@ -290,6 +324,8 @@ run(const void *what, CedarArena *arena, CedarError *err)
 	{
 		case ENTITIES:
 			return cedar_conform_entities_from_json(arena, schema, LIT(entities_text), &entities, err);
+		case ACTIONS:
+			return cedar_conform_actions(arena, schema, &entities, err);
 		case BAD_ENTITIES:
 			return cedar_conform_entities_from_json(arena, schema, LIT(bad_entities), &entities, err);
 		case BAD_REQUEST:
@@ -310,7 +346,7 @@ static void
 test_faults(void)
 {
 	static const char *const names[N_WHAT] = {
-		"entities", "request", "build", "bad entities", "bad request"
+		"entities", "request", "build", "actions", "bad entities", "bad request"
 	};
 
 	for (int i = 0; i < N_WHAT; i++)
@@ -336,6 +372,7 @@ main(void)
 	test_there();
 	test_context();
 	test_large();
+	test_actions();
 	test_faults();
 	return checks_end();
 }
