@@ -13,8 +13,9 @@
  * The file is a hash table of buckets of WAYS entries.  An entry's key is a
  * keyed hash of database, kind and subject; the key was drawn when the file
  * was made, so nobody can aim at a bucket.  A full bucket gives up the entry
- * with the fewest failures, and the newcomer takes over its count: a flood of
- * other subjects can make a count too high, never too low.
+ * with the fewest failures, and the newcomer takes over its count, as far as
+ * that makes nobody wait.  A flood of other subjects neither blocks those who
+ * are not counted yet, nor drives out one with more failures than its own.
  *
  * Locking: a byte range of the file for each bucket, by fcntl().  The kernel
  * releases it when a backend dies.  Nothing under the lock can raise.  The
@@ -246,6 +247,13 @@ entry_is_over(const ThrottleEntry *entry, int64 now)
 	return entry->count == 0 || entry->last + window < now;
 }
 
+static uint32
+free_failures(AuthzThrottleKind kind)
+{
+	return kind == AUTHZ_THROTTLE_ADDRESS ?
+		login_address_failures : login_account_failures;
+}
+
 /*
  * The seconds from the last failure until another attempt is allowed: none
  * for the first few, then 1, 2, 4 and so on.
@@ -253,8 +261,7 @@ entry_is_over(const ThrottleEntry *entry, int64 now)
 static int
 throttle_delay(AuthzThrottleKind kind, uint32 count)
 {
-	uint32		free = kind == AUTHZ_THROTTLE_ADDRESS ?
-		login_address_failures : login_account_failures;
+	uint32		free = free_failures(kind);
 	uint32		over;
 
 	if (kind != AUTHZ_THROTTLE_ADDRESS && login_lock_failures > 0 &&
@@ -287,8 +294,9 @@ entry_find(ThrottleEntry *bucket, uint64 key, bool make, int64 now,
 	}
 	if (!make)
 		return NULL;
-	/* The count stays, see above. */
+	/* Most of the count stays, see above. */
 	victim->key = key;
+	victim->count = Min(victim->count, free_failures(kind) - 1);
 	victim->database = MyDatabaseId;
 	victim->kind = kind;
 	victim->subject_len = len <= sizeof(victim->subject) ? len : 0;

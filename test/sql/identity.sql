@@ -216,6 +216,14 @@ SELECT count(*) FROM authz.throttles();
 SELECT authz.throttle_reserve('second_factor', 'x'), authz.throttle_reserve('nonsense', 'x');
 SELECT authz.throttle_clear('second_factor', 'x');
 
+RESET authz.login_lock_failures;
+-- A flood of other accounts neither blocks one that is new, nor frees one that waits.
+SET authz.login_account_failures = 1000;
+SELECT count(*) FROM generate_series(1, 12) WHERE authz.throttle_reserve('account', 'target') = 0;
+RESET authz.login_account_failures;
+SELECT max(authz.throttle_reserve('account', 'flood ' || i)) AS blocked FROM generate_series(1, 250000) i;
+SELECT failures FROM authz.throttles() WHERE subject = 'target';
+SELECT count(*) > 10000 AS table_full, bool_and(authz.throttle_clear(kind, subject)) AS cleared FROM authz.throttles();
 DROP FUNCTION attempt, email, verify;
 DELETE FROM authz.users;
 DELETE FROM authz.outbox;
