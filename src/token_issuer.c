@@ -142,6 +142,16 @@ jwk_may_fit(const JsonbValue *jwk, JoseAlg alg)
 		(its == NULL || value_is(its, jose_alg_name(alg)));
 }
 
+static AuthzKey *
+unknown_key(JoseError *err, const char *detail)
+{
+	memset(err, 0, sizeof(*err));
+	err->code = JOSE_ERR_UNKNOWN_KEY;
+	strlcpy(err->message, "key of the token is not known", sizeof(err->message));
+	strlcpy(err->detail, detail, sizeof(err->detail));
+	return NULL;
+}
+
 AuthzKey *
 authz_issuer_key(const AuthzIssuer *issuer, const JoseHeader *header, JoseError *err)
 {
@@ -149,6 +159,7 @@ authz_issuer_key(const AuthzIssuer *issuer, const JoseHeader *header, JoseError 
 	JsonbValue *found = NULL;
 	uint32		n = keys != NULL ? JsonContainerSize(keys) : 0;
 	int			fitting = 0;
+	AuthzKey   *key;
 
 	/* A secret that is shared with an issuer would be ours to sign with, too. */
 	if (header->alg == JOSE_ALG_UNSPECIFIED || jose_alg_is_symmetric(header->alg))
@@ -165,17 +176,16 @@ authz_issuer_key(const AuthzIssuer *issuer, const JoseHeader *header, JoseError 
 		found = jwk;
 		fitting++;
 	}
-	if (fitting != 1)
-	{
-		memset(err, 0, sizeof(*err));
-		err->code = JOSE_ERR_UNKNOWN_KEY;
-		snprintf(err->message, sizeof(err->message), "key of the token is not known");
-		snprintf(err->detail, sizeof(err->detail), "%s",
-				 fitting == 0 ? "The issuer has no key with this kid and algorithm." :
-				 "The issuer has several keys that could be meant.");
-		return NULL;
-	}
-	return authz_key_foreign(found, header->alg, err);
+	if (fitting == 0)
+		return unknown_key(err, "The issuer has no key with this kid and algorithm.");
+	if (fitting > 1)
+		return unknown_key(err, "The issuer has several keys that could be meant.");
+	key = authz_key_foreign(found, header->alg, err);
+	/* Which algorithms a key of its kind is for, only its parsing tells. */
+	if (key == NULL &&
+		(err->code == JOSE_ERR_KEY_UNSUPPORTED || err->code == JOSE_ERR_KEY_MISMATCH))
+		return unknown_key(err, "The issuer has no key with this kid and algorithm.");
+	return key;
 }
 
 /*

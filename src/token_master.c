@@ -62,7 +62,7 @@
 
 #define KEYS_MAX	16
 #define LINE_LEN	(2 * KEY_BYTES)
-#define TEXT_MAX	(KEYS_MAX * (LINE_LEN + 2))
+#define TEXT_MAX	((size_t) KEYS_MAX * (LINE_LEN + 2))
 
 typedef struct MasterKey
 {

@@ -69,6 +69,12 @@ SELECT name, coalesce(issuer, '-') AS issuer, audience, verified(name, issuer, a
 	('another audience', 'https://foreign.example.com', 'else'), ('our name', 'https://foreign.example.com', NULL), ('our name', 'https://auth.example.com', NULL), ('hmac', 'https://foreign.example.com', NULL),
 	('own', 'https://foreign.example.com', NULL), ('own', 'https://auth.example.com', NULL), ('another issuer', 'https://else.example.com', NULL)) v (name, issuer, audience);
 
+-- The kid of its P-256 key, with the algorithms of other keys of that kind.
+SELECT alg, try('SELECT authz.jwt_verify_or_null($1[1], issuer => $1[2])', t, 'https://foreign.example.com') AS "null", try('SELECT authz.jwt_verify($1[1], issuer => $1[2])', t, 'https://foreign.example.com')
+FROM unnest('{ES256,ES384,ES512,RS256,EdDSA}'::text[]) alg, authz.jwt_decode((SELECT token FROM token WHERE name = 'bob')) d,
+	LATERAL (SELECT translate(encode(convert_to(jsonb_build_object('alg', alg, 'kid', d -> 'header' ->> 'kid')::text, 'UTF8'), 'base64'), E'+/=\n', '-_')) h (h),
+	LATERAL (SELECT h || '.e30.AA') x (t);
+
 -- Changed rules hold at once, remembered token or not.
 SELECT (authz.token_cache_stats()).entries > 0 AS remembered;
 UPDATE authz.trusted_issuers SET audience = 'else';
