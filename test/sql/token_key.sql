@@ -93,7 +93,7 @@ SELECT what, add(kid, alg, jwk) FROM (SELECT public_jwk AS k, authz.jwks('test')
 	('a private part', :'active', 'EdDSA', k || '{"d": "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A"}'), ('nothing', :'active', 'EdDSA', NULL)) v (what, kid, alg, jwk);
 
 -- The private part: encrypted, and bound to its row.
-SELECT bool_and(position('"d"' IN encode(private_key, 'escape')) = 0 AND length(private_key) > 100) AS encrypted FROM authz.signing_keys WHERE private_key IS NOT NULL;
+SELECT bool_and(position('"kty"' IN encode(private_key, 'escape')) = 0 AND length(private_key) > 100) AS encrypted FROM authz.signing_keys WHERE private_key IS NOT NULL;
 SELECT authz.signing_key_retire(:'pending');
 CREATE FUNCTION sealed(kid text, value bytea) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
