@@ -273,7 +273,8 @@ version_private(const char *set, Oid relid, AuthzVersionRow row,
 		block->image = MemoryContextAllocHuge(cxt, new->size);
 		cedar_image_write(new->plan, block->image);
 	}
-	for (n = 0; n < new->kept; n++)
+	Assert(new->kept <= below->n_layers);
+	for (n = 0; n < Min(new->kept, below->n_layers); n++)
 	{
 		Size		size = AUTHZ_GONE_BYTES(cedar_image_count(below->layers[n].image));
 
@@ -537,7 +538,7 @@ authz_policy_get(AuthzStatement *statement, const char *set)
 	{
 		pin = MemoryContextAllocZero(CacheMemoryContext,
 									 offsetof(AuthzPolicyPin, set) + strlen(set) + 1);
-		strcpy(pin->set, set);
+		memcpy(pin->set, set, strlen(set) + 1);
 		pin->next = statement->policies;
 		statement->policies = pin;
 	}
