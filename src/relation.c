@@ -48,6 +48,8 @@ relation_invalidated(Datum arg, Oid relid)
 		relid == relations.entity_mappings ||
 		relid == relations.sessions ||
 		relid == relations.sessions_pkey ||
+		relid == relations.session_changes ||
+		relid == relations.user_stats ||
 		relid == relations.gateway_roles ||
 		relid == relations.gateway_roles_pkey ||
 		relid == relations.signing_keys ||
@@ -115,6 +117,8 @@ authz_relations(void)
 	found.gateway_roles_pkey = relation_find(schema, "gateway_roles_pkey");
 	found.sessions = relation_find(schema, "sessions");
 	found.sessions_pkey = relation_find(schema, "sessions_pkey");
+	found.session_changes = relation_find(schema, "session_changes");
+	found.user_stats = relation_find(schema, "user_stats");
 	found.signing_keys = relation_find(schema, "signing_keys");
 	found.signing_keys_pkey = relation_find(schema, "signing_keys_pkey");
 	found.signing_keys_active_key = relation_find(schema, "signing_keys_active_key");

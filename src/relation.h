@@ -32,6 +32,8 @@ typedef struct AuthzRelations
 	Oid			gateway_roles_pkey;
 	Oid			sessions;
 	Oid			sessions_pkey;
+	Oid			session_changes;
+	Oid			user_stats;
 	Oid			signing_keys;
 	Oid			signing_keys_pkey;
 	Oid			signing_keys_active_key;
@@ -95,6 +97,7 @@ typedef struct AuthzRelations
 
 #define Anum_sessions_id			1
 #define Anum_sessions_user_id		2
+#define Anum_sessions_created_at	3
 #define Anum_sessions_expires_at	4
 #define Anum_sessions_ended_at		7
 

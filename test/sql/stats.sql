@@ -1,0 +1,112 @@
+-- Statistics: whatever changes, a refresh gives what the full query gives.
+\pset null '(null)'
+\set SHOW_CONTEXT never
+\set VERBOSITY terse
+SET timezone = 'UTC';
+INSERT INTO authz.users (id, email)
+	SELECT ('00000000-0000-0000-0000-' || lpad(n::text, 12, '0'))::uuid, 'user' || n || '@example.com' FROM generate_series(1, 40) n;
+
+-- Rows of one and not of the other: none, after every refresh.
+CREATE FUNCTION differences(as_of timestamptz) RETURNS bigint LANGUAGE sql AS $$
+	SELECT count(*) FROM (
+		(SELECT * FROM authz.user_stats EXCEPT ALL SELECT * FROM authz.user_stats_full(as_of)) UNION ALL
+		(SELECT * FROM authz.user_stats_full(as_of) EXCEPT ALL SELECT * FROM authz.user_stats)) d
+$$;
+CREATE FUNCTION begin_session(nth integer, began timestamptz, lasted interval) RETURNS uuid LANGUAGE sql AS $$
+	INSERT INTO authz.sessions (user_id, created_at, last_seen, expires_at, max_expires_at, amr)
+		VALUES (('00000000-0000-0000-0000-' || lpad(nth::text, 12, '0'))::uuid, began, began + lasted,
+				began + interval '14 days', began + interval '30 days', '{pwd}')
+	RETURNING id
+$$;
+
+-- What the numbers are: counted by hand.
+SELECT now() AS clock \gset
+SELECT authz.user_stats_refresh(:'clock');
+SELECT begin_session(1, :'clock'::timestamptz - interval '10 days', '2 hours') IS NOT NULL,
+	begin_session(1, :'clock'::timestamptz - interval '29 days 23 hours', '1 hour') IS NOT NULL,
+	begin_session(1, :'clock'::timestamptz - interval '30 days', '9 hours') IS NOT NULL,
+	begin_session(2, :'clock'::timestamptz - interval '1 day', '30 seconds') IS NOT NULL;
+SELECT authz.user_stats_refresh(:'clock');
+SELECT right(user_id::text, 2) AS "user", login_count, :'clock'::timestamptz - last_login AS ago, avg_session_duration FROM authz.user_stats ORDER BY 1;
+-- Nothing changed: nobody is looked at.
+SELECT authz.user_stats_refresh(:'clock');
+-- Two hours later, one has fallen out of the window; ten days later, another, and who has none is no row.
+SELECT authz.user_stats_refresh(:'clock'::timestamptz + interval '2 hours');
+SELECT right(user_id::text, 2) AS "user", login_count, avg_session_duration FROM authz.user_stats ORDER BY 1;
+SELECT authz.user_stats_refresh(:'clock'::timestamptz + interval '21 days');
+SELECT right(user_id::text, 2) AS "user", login_count, avg_session_duration FROM authz.user_stats ORDER BY 1;
+-- A clock that was set back: what fell out is in again.
+SELECT authz.user_stats_refresh(:'clock');
+SELECT sum(login_count), differences(:'clock') FROM authz.user_stats;
+-- The same, from nothing.
+SELECT authz.user_stats_refresh(:'clock', "full" => true), differences(:'clock');
+
+-- A session that changes hands; an end; a removal.
+UPDATE authz.sessions SET user_id = '00000000-0000-0000-0000-000000000003' WHERE user_id = '00000000-0000-0000-0000-000000000002';
+SELECT authz.user_stats_refresh(:'clock'), differences(:'clock');
+SELECT authz.sessions_end('00000000-0000-0000-0000-000000000003');
+SELECT authz.user_stats_refresh(:'clock'), differences(:'clock');
+DELETE FROM authz.users WHERE id = '00000000-0000-0000-0000-000000000003';
+SELECT authz.user_stats_refresh(:'clock'), differences(:'clock');
+-- A rollback takes a refresh back with all that it took.
+BEGIN;
+SELECT begin_session(4, :'clock'::timestamptz - interval '5 days', '5 minutes') IS NOT NULL;
+SAVEPOINT s;
+SELECT authz.user_stats_refresh(:'clock'), differences(:'clock');
+ROLLBACK TO s;
+SELECT count(*) AS queued, differences(:'clock') FROM authz.session_changes;
+COMMIT;
+SELECT authz.user_stats_refresh(:'clock'), differences(:'clock');
+
+-- Replicated and restored rows are queued as others are.
+SET session_replication_role = replica;
+SELECT begin_session(5, :'clock'::timestamptz - interval '5 days', '5 minutes') IS NOT NULL;
+RESET session_replication_role;
+SELECT authz.user_stats_refresh(:'clock'), differences(:'clock');
+
+-- Whatever changes: 60 rounds of it, the window moving on, and now and then back.
+CREATE FUNCTION rounds() RETURNS TABLE (round integer, wrong bigint) LANGUAGE plpgsql AS $$
+DECLARE
+	clock timestamptz := now();
+BEGIN
+	PERFORM setseed(0.7);
+	FOR n IN 1 .. 60 LOOP
+		FOR i IN 1 .. (random() * 12)::integer LOOP
+			PERFORM begin_session(4 + (random() * 30)::integer, clock - random() * interval '35 days', random() * interval '3 days');
+		END LOOP;
+		UPDATE authz.sessions SET last_seen = last_seen + random() * interval '1 hour' WHERE ended_at IS NULL AND random() < 0.05;
+		UPDATE authz.sessions SET ended_at = last_seen, end_reason = 'logout', expires_at = last_seen WHERE ended_at IS NULL AND random() < 0.03;
+		UPDATE authz.sessions SET created_at = created_at - random() * interval '9 days' WHERE random() < 0.02;
+		DELETE FROM authz.sessions WHERE random() < 0.02;
+		IF n % 20 = 0 THEN
+			PERFORM authz.session_purge(10, '1 day');
+		END IF;
+		clock := clock + (random() - 0.2) * interval '2 days';
+		PERFORM authz.user_stats_refresh(clock);
+		wrong := differences(clock);
+		round := n;
+		IF wrong <> 0 OR n = 60 THEN
+			RETURN NEXT;
+		END IF;
+	END LOOP;
+END
+$$;
+SELECT * FROM rounds();
+SELECT count(*) > 10 AS users, sum(login_count) > 20 AS logins FROM authz.user_stats;
+
+-- Sessions that no window reaches queue nothing; a refresh after a long pause computes all.
+SELECT authz.user_stats_refresh(now()) > 0 AS looked;
+SELECT begin_session(6, now() - interval '60 days', '1 hour') IS NOT NULL;
+SELECT count(*) AS queued FROM authz.session_changes;
+SELECT authz.user_stats_refresh(now() - interval '50 days') > 0 AS looked, differences(now() - interval '50 days');
+DELETE FROM authz.sessions WHERE created_at < now() - interval '55 days';
+SELECT authz.user_stats_refresh(now()) > 0 AS looked, differences(now());
+TRUNCATE authz.sessions CASCADE;
+SELECT authz.user_stats_refresh(now()), differences(now());
+SELECT count(*) AS users FROM authz.user_stats;
+SELECT authz.user_stats_refresh('infinity');
+
+-- The triggers fire always.
+SELECT tgname, tgenabled FROM pg_trigger WHERE tgrelid = 'authz.sessions'::regclass AND NOT tgisinternal AND tgname LIKE 'sessions_%' ORDER BY 1;
+DROP FUNCTION rounds, differences, begin_session;
+DELETE FROM authz.users;
