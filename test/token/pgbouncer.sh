@@ -4,7 +4,7 @@
 
 # pgbouncer_start DATABASE CONNECTIONS [PORT]     (6432)
 pgbouncer_start() {
-	local pid port=${3:-6432}
+	local port=${3:-6432}
 	as_server tee "$CLUSTER/pgbouncer.$port" >/dev/null <<-INI
 		[databases]
 		$1 = host=$CLUSTER port=$PGPORT dbname=$1
@@ -19,16 +19,23 @@ pgbouncer_start() {
 		server_reset_query =
 		ignore_startup_parameters = extra_float_digits,options
 		logfile = $CLUSTER/pgbouncer.$port.log
+		pidfile = $CLUSTER/pgbouncer.$port.pid
 	INI
 	psql -X -q -A -t -c "SELECT format('\"%s\" \"\"', rolname) FROM pg_roles WHERE rolcanlogin" \
 		| as_server tee "$CLUSTER/pgbouncer.users" >/dev/null
-	as_server "$PGBOUNCER" "$CLUSTER/pgbouncer.$port" >/dev/null 2>&1 </dev/null &
-	pid=$!
-	at_exit kill "$pid"
+	# A daemon: runuser would not pass on the signal that ends it.
+	at_exit pgbouncer_stop "$CLUSTER/pgbouncer.$port.pid"
+	as_server "$PGBOUNCER" -q -d "$CLUSTER/pgbouncer.$port" >/dev/null 2>&1 </dev/null
 	for _ in $(seq 100); do
 		[ ! -S "$CLUSTER/.s.PGSQL.$port" ] || return 0
 		sleep 0.1
 	done
 	cat "$CLUSTER/pgbouncer.$port.log" >&2
 	die "pgbouncer did not start"
+}
+
+# pgbouncer_stop PIDFILE
+pgbouncer_stop() {
+	local pid
+	pid=$(cat "$1") && kill "$pid"
 }
