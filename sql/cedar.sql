@@ -18,6 +18,14 @@ AS 'MODULE_PATHNAME', 'authz_cedar_validate';
 COMMENT ON FUNCTION authz.cedar_validate(text, text, integer, json) IS
 	'Check policies against a schema (Cedar syntax or JSON), one row a finding, none when all is well; with a level, also that no policy dereferences entities deeper; links of templates are checked, too';
 
+CREATE FUNCTION authz.cedar_authorize_partial(policies text, entities json,
+	principal text DEFAULT NULL, action text DEFAULT NULL, resource text DEFAULT NULL, context json DEFAULT '{}')
+RETURNS json
+LANGUAGE c IMMUTABLE PARALLEL SAFE CALLED ON NULL INPUT
+AS 'MODULE_PATHNAME', 'authz_cedar_authorize_partial';
+COMMENT ON FUNCTION authz.cedar_authorize_partial(text, json, text, text, text, json) IS
+	'What is left of policies when principal, action or resource (null) is not known yet: {"decision": "allow", "deny" or null, "satisfied", "errored", "residuals": {id: policy as JSON}}';
+
 CREATE FUNCTION authz.cedar_policy_to_json(policy text)
 RETURNS json
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE

@@ -18,6 +18,7 @@
 #include "utils/memutils.h"
 
 #include "cedar/conform.h"
+#include "cedar/partial.h"
 #include "cedar/link.h"
 #include "cedar/policy_json.h"
 #include "cedar/validate.h"
@@ -25,6 +26,7 @@
 #include "host.h"
 
 PG_FUNCTION_INFO_V1(authz_cedar_authorize);
+PG_FUNCTION_INFO_V1(authz_cedar_authorize_partial);
 PG_FUNCTION_INFO_V1(authz_cedar_validate);
 PG_FUNCTION_INFO_V1(authz_cedar_policy_to_json);
 PG_FUNCTION_INFO_V1(authz_cedar_schema_to_json);
@@ -197,6 +199,66 @@ authz_cedar_authorize(PG_FUNCTION_ARGS)
 							   &err) != CEDAR_OK)
 		authz_raise(&err, AUTHZ_TEXT_UID, NULL, 0, NULL, NULL);
 
+	result = cstring_to_text_with_len(json, json_len);
+	cedar_arena_destroy(arena);
+	PG_RETURN_TEXT_P(result);
+}
+
+/* A uid, given as text; false when it is not known. */
+static bool
+cedar_asked(FunctionCallInfo fcinfo, CedarArena *arena, int n, const char *what, const CedarUid **uid)
+{
+	text	   *source;
+	CedarError	err;
+
+	if (PG_ARGISNULL(n))
+		return false;
+	source = PG_GETARG_TEXT_PP(n);
+	if (cedar_uid_parse(arena, VARDATA_ANY(source), VARSIZE_ANY_EXHDR(source), uid, &err) != CEDAR_OK)
+		authz_raise(&err, AUTHZ_TEXT_UID, NULL, 0, what, NULL);
+	return true;
+}
+
+/* cedar_authorize_partial(policies, entities, principal, action, resource, context) → json */
+Datum
+authz_cedar_authorize_partial(PG_FUNCTION_ARGS)
+{
+	static const char *const names[] = {"principal", "action", "resource"};
+	text	   *source = cedar_argument(fcinfo, 0, "policies");
+	text	   *entities_text = cedar_argument(fcinfo, 1, "entities");
+	text	   *context_text = cedar_argument(fcinfo, 5, "context");
+	CedarArena *arena = authz_arena_create(CurrentMemoryContext);
+	uint32		n;
+	CedarPolicy *array = cedar_policies(arena, source, NULL, &n);
+	CedarPolicies policies = {.array = array,.n = n};
+	CedarEntities *entities;
+	CedarEntitySource entity_source;
+	CedarRequest request = {0};
+	CedarUnknown unknown = {0};
+	const CedarUid *uids[3] = {NULL, NULL, NULL};
+	CedarPartial partial;
+	CedarError	err;
+	const char *json;
+	size_t		json_len;
+	text	   *result;
+
+	if (cedar_entities_from_json(arena, VARDATA_ANY(entities_text), VARSIZE_ANY_EXHDR(entities_text),
+								 &entities, &err) != CEDAR_OK)
+		authz_raise(&err, AUTHZ_TEXT_JSON, VARDATA_ANY(entities_text),
+					VARSIZE_ANY_EXHDR(entities_text), "entities", NULL);
+	if (cedar_context_from_json(arena, VARDATA_ANY(context_text), VARSIZE_ANY_EXHDR(context_text),
+								&request.context, &err) != CEDAR_OK)
+		authz_raise(&err, AUTHZ_TEXT_JSON, VARDATA_ANY(context_text),
+					VARSIZE_ANY_EXHDR(context_text), "context", NULL);
+	for (int i = 0; i < 3; i++)
+		unknown.is[i] = !cedar_asked(fcinfo, arena, 2 + i, names[i], &uids[i]);
+	request.principal = uids[0];
+	request.action = uids[1];
+	request.resource = uids[2];
+	entity_source = cedar_entities_source(entities);
+	if (cedar_partial(arena, &policies, &entity_source, &request, &unknown, &partial, &err) != CEDAR_OK ||
+		cedar_partial_to_json(arena, &partial, &policies, &json, &json_len, &err) != CEDAR_OK)
+		authz_raise(&err, AUTHZ_TEXT_UID, NULL, 0, NULL, NULL);
 	result = cstring_to_text_with_len(json, json_len);
 	cedar_arena_destroy(arena);
 	PG_RETURN_TEXT_P(result);

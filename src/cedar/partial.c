@@ -14,6 +14,7 @@
 #include "partial.h"
 
 #include "index.h"
+#include "policy_json.h"
 
 typedef struct Partial
 {
@@ -883,4 +884,69 @@ cedar_residual_compile(CedarArena *arena, const CedarResidual *residual,
 
 	TRY(cedar_residual_policy(arena, residual, &policy, err));
 	return cedar_compile(arena, &ast, 0, piece, size, err);
+}
+
+/* The ids of the policies in this state. */
+static void
+put_ids(CedarBuf *buf, const CedarPartial *partial, const CedarPolicies *policies, CedarResidualState state)
+{
+	bool		first = true;
+	CedarPolicy policy;
+
+	cedar_buf_puts(buf, "[");
+	for (uint32_t i = 0; i < partial->n; i++)
+	{
+		cedar_arena_check_interrupt(buf->arena);
+		if (partial->residuals[i].state != state ||
+			!cedar_policies_get(policies, partial->residuals[i].policy, &policy))
+			continue;
+		if (!first)
+			cedar_buf_puts(buf, ",");
+		first = false;
+		cedar_buf_json_string(buf, policy.id, policy.id_len);
+	}
+	cedar_buf_puts(buf, "]");
+}
+
+CedarCode
+cedar_partial_to_json(CedarArena *arena, const CedarPartial *partial, const CedarPolicies *policies,
+					  const char **json, size_t *len, CedarError *err)
+{
+	static const char *const decisions[] = {"\"deny\"", "\"allow\"", "null"};
+	CedarBuf	buf = {arena, NULL, 0, 0, false};
+	bool		first = true;
+
+	cedar_buf_puts(&buf, "{\"decision\":");
+	cedar_buf_puts(&buf, decisions[partial->decision]);
+	cedar_buf_puts(&buf, ",\"satisfied\":");
+	put_ids(&buf, partial, policies, CEDAR_RESIDUAL_TRUE);
+	cedar_buf_puts(&buf, ",\"errored\":");
+	put_ids(&buf, partial, policies, CEDAR_RESIDUAL_ERROR);
+	cedar_buf_puts(&buf, ",\"residuals\":{");
+	for (uint32_t i = 0; i < partial->n; i++)
+	{
+		const CedarResidual *r = &partial->residuals[i];
+		CedarAstPolicy one;
+		CedarAst	ast = {.n = 1,.policies = &one};
+		CedarPolicy policy;
+		const char *text;
+		size_t		text_len;
+
+		if (r->state != CEDAR_RESIDUAL_OPEN || !cedar_policies_get(policies, r->policy, &policy))
+			continue;
+		TRY(cedar_residual_policy(arena, r, &one, err));
+		TRY(cedar_policy_to_json(arena, &ast, 0, &text, &text_len, err));
+		if (!first)
+			cedar_buf_puts(&buf, ",");
+		first = false;
+		cedar_buf_json_string(&buf, policy.id, policy.id_len);
+		cedar_buf_puts(&buf, ":");
+		cedar_buf_append(&buf, text, text_len);
+	}
+	cedar_buf_puts(&buf, "}}");
+	if (buf.failed)
+		return cedar_nomem(err);
+	*json = buf.data;
+	*len = buf.len;
+	return CEDAR_OK;
 }

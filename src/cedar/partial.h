@@ -87,4 +87,13 @@ extern CedarCode cedar_residual_compile(CedarArena *arena, const CedarResidual *
 										const CedarPiece **piece, size_t *size,
 										CedarError *err);
 
+/*
+ * All of it as JSON: {"decision": "allow", "deny" or null, "satisfied", "errored":
+ * ids, "residuals": {id: policy}}, a policy in the reference's form.  What is
+ * unknown is a variable in it.
+ */
+extern CedarCode cedar_partial_to_json(CedarArena *arena, const CedarPartial *partial,
+									   const CedarPolicies *policies,
+									   const char **json, size_t *len, CedarError *err);
+
 #endif							/* CEDAR_PARTIAL_H */

@@ -11,6 +11,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "explain.h"
 #include "policy_json.h"
 
 #include "internal.h"
@@ -67,10 +68,12 @@ put_uid(Writer *w, const CedarUid *uid)
 	put(w, "}");
 }
 
-static void
+static CedarCode
 put_literal(Writer *w, const CedarValue *v)
 {
 	char		digits[32];
+	const char *json;
+	size_t		len;
 
 	put(w, "{\"Value\":");
 	if (v->kind == CEDAR_BOOL)
@@ -82,13 +85,20 @@ put_literal(Writer *w, const CedarValue *v)
 	}
 	else if (v->kind == CEDAR_STRING)
 		put_str(w, v->u.str);
-	else
+	else if (v->kind == CEDAR_ENTITY)
 	{
 		put(w, "{\"__entity\":");
 		put_uid(w, v->u.uid);
 		put(w, "}");
 	}
+	else
+	{
+		/* in residuals alone */
+		TRY(cedar_value_to_json(w->arena, v, UINT32_MAX, &json, &len, w->err));
+		cedar_buf_append(&w->buf, json, len);
+	}
 	put(w, "}");
+	return CEDAR_OK;
 }
 
 /* One element for each character. */
@@ -170,10 +180,7 @@ put_expr(Writer *w, const CedarExpr *e)
 		return cedar_stack(w->err);
 	cedar_arena_check_interrupt(w->arena);
 	if (op == CEDAR_OP_LIT)
-	{
-		put_literal(w, &e->lit);
-		return CEDAR_OK;
-	}
+		return put_literal(w, &e->lit);
 	if (op == CEDAR_OP_AND || op == CEDAR_OP_OR)
 		return put_chain(w, e);
 	put(w, "{\"");

@@ -547,6 +547,14 @@ do_partial(Fixture *f, CedarArena *arena, bool *right, CedarError *err)
 	if (code == CEDAR_OK)
 		code = cedar_authorize(arena, left, partial.n, NULL, &f->source, &f->request, true, &d, err);
 	*right = code == CEDAR_OK && d.allow == f->spec.allow && d.n_reasons == f->spec.n_reasons;
+	if (code == CEDAR_OK)
+	{
+		const char *json;
+		size_t		len;
+
+		code = cedar_partial_to_json(arena, &partial, &all, &json, &len, err);
+		*right = *right && code == CEDAR_OK && len > 2;
+	}
 	free(left);
 	return code;
 }

@@ -168,3 +168,13 @@ SELECT authz.cedar_policy_to_json('@id("x") @draft permit(principal is User in ?
 SELECT authz.cedar_policy_to_json('forbid(principal, action in [Action::"a"], resource == D::"d");');
 SELECT authz.cedar_policy_to_json('permit(principal, action, resource); permit(principal, action, resource);');
 SELECT authz.cedar_policy_to_json(NULL);
+
+-- What is left when something is not known yet.
+SELECT authz.cedar_authorize_partial('permit(principal, action, resource) when { resource.owner == principal };
+	forbid(principal, action == Action::"edit", resource) when { principal.level < 2 };
+	permit(principal in Group::"staff", action, resource in Folder::"f") when { context.n == 1 && [1, 2].contains(resource.n) };
+	permit(principal, action == Action::"other", resource); permit(principal, action, resource) when { principal.none == 1 };',
+	'[{"uid": {"type": "User", "id": "a"}, "attrs": {"level": 3}, "parents": [{"type": "Group", "id": "staff"}]}]',
+	'User::"a"', 'Action::"edit"', NULL, '{"n": 1}');
+SELECT authz.cedar_authorize_partial('permit(principal, action, resource);', '[]')::jsonb ->> 'decision';
+SELECT authz.cedar_authorize_partial('permit(principal is User, action, resource);', '[]', resource => 'D::"1"');
