@@ -158,6 +158,7 @@ SELECT policy_id, severity, code, start_byte, end_byte FROM authz.cedar_validate
 SELECT current_database() AS regression \gset
 CREATE DATABASE regress_authz_latin1 ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0;
 \c regress_authz_latin1
+\set SHOW_CONTEXT never
 CREATE EXTENSION authz;
 \c :regression
 DROP DATABASE regress_authz_latin1;
