@@ -37,6 +37,7 @@
 #include "executor/tuptable.h"
 #include "fmgr.h"
 #include "funcapi.h"
+#include "lib/ilist.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "nodes/pathnodes.h"
@@ -180,6 +181,65 @@ authz_protect_seal(const char *text)
 	return hex_literal(mac, NULL, 0);
 }
 
+/* ------------------------------------------------------------ who is asking */
+
+/*
+ * Who is asking for as long as one query is being executed: a query that changes
+ * it (by set_config, say) must not be answered for the one in part and for the
+ * other in part.  An execution is known by the memory context of its expressions.
+ */
+typedef struct Asking
+{
+	dlist_node	node;
+	MemoryContextCallback callback;
+	MemoryContext cxt;
+	Datum		principal;
+	bool		anybody;
+} Asking;
+
+static dlist_head askings = DLIST_STATIC_INIT(askings);
+
+static void
+asking_end(void *arg)
+{
+	dlist_delete(&((Asking *) arg)->node);
+}
+
+static bool
+principal_of_execution(FunctionCallInfo fcinfo, Datum *principal)
+{
+	MemoryContext cxt = fcinfo->flinfo->fn_mcxt;
+	bool		anybody = authz_principal_now(principal);
+	MemoryContext old;
+	Asking	   *asking;
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &askings)
+	{
+		asking = dlist_container(Asking, node, iter.cur);
+		if (asking->cxt != cxt)
+			continue;
+		if (asking->anybody != anybody ||
+			(anybody && !datumIsEqual(asking->principal, *principal, false, -1)))
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("who is asking has changed within a statement")));
+		return anybody;
+	}
+	old = MemoryContextSwitchTo(cxt);
+	asking = palloc0(sizeof(Asking));
+	asking->cxt = cxt;
+	asking->anybody = anybody;
+	if (anybody)
+		asking->principal = datumCopy(*principal, false, -1);
+	MemoryContextSwitchTo(old);
+	asking->callback.func = asking_end;
+	asking->callback.arg = asking;
+	dlist_push_head(&askings, &asking->node);
+	MemoryContextRegisterResetCallback(cxt, &asking->callback);
+	return anybody;
+}
+
 /* ------------------------------------------------- values of the principal */
 
 typedef struct RunTime
@@ -208,7 +268,7 @@ run_time_begin(RunTime *r, FunctionCallInfo fcinfo)
 		!seal_is(VARDATA_ANY(token) + PG_SHA256_DIGEST_LENGTH, size, (uint8 *) VARDATA_ANY(token)))
 		seal_broken();
 	memset(r, 0, sizeof(*r));
-	if (!authz_principal_now(&principal))
+	if (!principal_of_execution(fcinfo, &principal))
 		return false;
 	r->arena = authz_arena_create(CurrentMemoryContext);
 	piece = cedar_arena_alloc(r->arena, size);
@@ -240,8 +300,7 @@ run_time_end(RunTime *r)
 
 /*
  * What a call in a plan gave, for its other rows.  It lives as long as the plan is
- * being executed, and so under one snapshot; who is asking cannot change
- * meanwhile, for that takes another statement.  Where an expression is kept from
+ * being executed, and so under one snapshot and for one who is asking.  Where an expression is kept from
  * one execution to the next (a simple one of PL/pgSQL), the snapshot tells.
  */
 typedef struct RunTimeKept
@@ -320,7 +379,7 @@ authz_run_time_asked(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("the setting authz.policy_set has changed since the statement was planned"),
 				 errhint("Prepare the statement again, or DISCARD PLANS.")));
-	return run_time_keep(fcinfo, false, BoolGetDatum(authz_principal_now(&principal)), true, 1);
+	return run_time_keep(fcinfo, false, BoolGetDatum(principal_of_execution(fcinfo, &principal)), true, 1);
 }
 
 Datum
@@ -781,7 +840,7 @@ authz_protected(PG_FUNCTION_ARGS)
 	Datum		principal;
 	bool		allow;
 
-	if (!authz_principal_now(&principal))
+	if (!principal_of_execution(fcinfo, &principal))
 		PG_RETURN_BOOL(false);
 	arena = authz_arena_create(CurrentMemoryContext);
 	statement = authz_statement();
@@ -819,7 +878,7 @@ authz_protected_policy(PG_FUNCTION_ARGS)
 	if (VARSIZE_ANY_EXHDR(mac) != PG_SHA256_DIGEST_LENGTH ||
 		!seal_is(text, strlen(text), (uint8 *) VARDATA_ANY(mac)))
 		seal_broken();
-	if (!authz_principal_now(&principal))
+	if (!principal_of_execution(fcinfo, &principal))
 		PG_RETURN_BOOL(false);
 	statement = authz_statement();
 	version = authz_policy_get(statement, set);

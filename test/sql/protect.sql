@@ -83,6 +83,16 @@ SELECT * FROM plan_of('SELECT id FROM paper');
 ROLLBACK;
 RESET enable_seqscan;
 
+-- A query is answered for one who is asking, whatever it does.
+SET ROLE protect_reader;
+BEGIN;
+SELECT count(*) FROM paper WHERE set_config('request.jwt.claims', '{"principal": "Person::\"2\""}', true) IS NOT NULL;
+ROLLBACK;
+BEGIN;
+SELECT set_config('request.jwt.claims', '{"principal": "Person::\"2\""}', true) IS NOT NULL AS changed, count(*) FROM (SELECT FROM paper OFFSET 0) x;
+ROLLBACK;
+RESET ROLE;
+
 -- A policy that changes between two executions, here and rolled back; attributes that change.
 BEGIN;
 UPDATE authz.policies SET enabled = false WHERE policy_id = 'team';
