@@ -23,7 +23,7 @@
  * Text before the error that we are ready to send to the client and the log.
  * A longer one gets line and column alone.
  */
-#define QUERY_MAX_BEFORE	(64 * 1024)
+#define QUERY_MAX_BEFORE	((size_t) 64 * 1024)
 
 /* What follows the line at fault adds nothing; keep a little for context. */
 #define QUERY_MAX_AFTER		1024

@@ -804,6 +804,9 @@ references_hold(Lower *l, const Value *v, const CedarUid *uid, char **out)
 	AuthzColumn one = *c;
 	AuthzColumn *columns = &one;
 
+	/* entity_map.c takes no array without a type */
+	if (v->reference->type == NULL)
+		return cannot(l, "an array of entities of several types");
 	one.array = false;
 	if (!cedar_uid_has_type(uid, v->reference->type))
 	{

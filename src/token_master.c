@@ -61,8 +61,8 @@
 #define HEAD_BYTES	(1 + ID_BYTES + NONCE_BYTES)
 
 #define KEYS_MAX	16
-#define LINE_LEN	(2 * KEY_BYTES)
-#define TEXT_MAX	((size_t) KEYS_MAX * (LINE_LEN + 2))
+#define LINE_LEN	((size_t) 2 * KEY_BYTES)
+#define TEXT_MAX	(KEYS_MAX * (LINE_LEN + 2))
 
 typedef struct MasterKey
 {
@@ -139,7 +139,7 @@ master_parse(const char *text, size_t len, MasterKeys *keys, const char **reason
 				*reason = "It has more than 16 keys.";
 				return false;
 			}
-			for (int i = 0; good && i < KEY_BYTES; i++)
+			for (size_t i = 0; good && i < KEY_BYTES; i++)
 			{
 				int			high = hex_value(text[2 * i]);
 				int			low = hex_value(text[2 * i + 1]);
@@ -170,7 +170,7 @@ id_text(const unsigned char *id)
 {
 	char	   *text = palloc(2 * ID_BYTES + 1);
 
-	for (int i = 0; i < ID_BYTES; i++)
+	for (size_t i = 0; i < ID_BYTES; i++)
 		snprintf(text + 2 * i, 3, "%02x", id[i]);
 	return text;
 }
@@ -330,7 +330,7 @@ master_random_line(char *line)
 		ereport(ERROR,
 				(errcode(ERRCODE_INTERNAL_ERROR),
 				 errmsg("could not generate random bytes")));
-	for (int i = 0; i < KEY_BYTES; i++)
+	for (size_t i = 0; i < KEY_BYTES; i++)
 		snprintf(line + 2 * i, 3, "%02x", key[i]);
 	line[LINE_LEN] = '\n';
 	jose_cleanse(key, sizeof(key));
@@ -596,12 +596,8 @@ authz_master_key_ids(PG_FUNCTION_ARGS)
 	n = keys.n;
 	for (int i = 0; i < n; i++)
 	{
-		char		id[2 * ID_BYTES + 1];
-
-		for (int k = 0; k < ID_BYTES; k++)
-			snprintf(id + 2 * k, 3, "%02x", keys.keys[i].id[k]);
 		jose_cleanse(keys.keys[i].key, KEY_BYTES);
-		ids[i] = CStringGetTextDatum(id);
+		ids[i] = CStringGetTextDatum(id_text(keys.keys[i].id));
 	}
 	PG_RETURN_ARRAYTYPE_P(construct_array(ids, n, TEXTOID, -1, false, TYPALIGN_INT));
 }
