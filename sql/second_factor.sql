@@ -196,6 +196,7 @@ BEGIN
 	END IF;
 	IF result IS NULL THEN
 		result := 'wrong';
+		PERFORM authz.audit_failure('second_factor_failed', user_id, json_build_object('result', result));
 	ELSE
 		PERFORM authz.throttle_clear('second_factor', user_id::text);
 	END IF;

@@ -14,6 +14,7 @@
 #include "miscadmin.h"
 #include "utils/guc.h"
 
+#include "audit.h"
 #include "entity_cache.h"
 #include "entity_map.h"
 #include "identity.h"
@@ -170,6 +171,7 @@ _PG_init(void)
 							   principal_type_check, NULL, NULL);
 	token_guc_init();
 	authz_identity_init();
+	authz_audit_init();
 	if (process_shared_preload_libraries_in_progress)
 	{
 		DefineCustomIntVariable("authz.shared_memory",

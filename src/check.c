@@ -25,6 +25,7 @@
 #include "utils/jsonb.h"
 #include "utils/memutils.h"
 
+#include "audit.h"
 #include "cedar/conform.h"
 #include "check.h"
 #include "entity.h"
@@ -170,17 +171,23 @@ check_arguments(FunctionCallInfo fcinfo, bool reasons_wanted,
 	CedarEntities *overlay;
 	CedarRequest request;
 	CedarError	err;
+	bool		audit = authz_audit_wanted();
+	instr_time	started;
 
+	if (audit)
+		INSTR_TIME_SET_CURRENT(started);
 	statement = authz_statement();
 	version = authz_check_version(fcinfo, AUTHZ_ARG_POLICY_SET, statement);
 	authz_check_request(fcinfo, arena, version, &request, &overlay);
 	reader = authz_entity_begin(statement, overlay, &source);
 	authz_schema_overlay(version->schema, arena, &source);
 	if (cedar_decide(arena, &version->policies, &source, &request,
-					 reasons_wanted, decision, &err) != CEDAR_OK)
+					 reasons_wanted || audit, decision, &err) != CEDAR_OK)
 		authz_raise(&err, AUTHZ_TEXT_UID, NULL, 0, NULL,
 					psprintf("Policy set \"%s\".", version->set));
 	authz_entity_end(reader);
+	if (audit)
+		authz_audit_decision(version, &request, decision, started);
 	return version;
 }
 

@@ -25,6 +25,7 @@
 #include "utils/jsonb.h"
 #include "utils/lsyscache.h"
 
+#include "audit.h"
 #include "check.h"
 #include "entity.h"
 #include "entity_uid.h"
@@ -244,16 +245,23 @@ batch_run(FunctionCallInfo fcinfo, void (*read) (FunctionCallInfo, Batch *),
 	{
 		CedarDecision decision;
 		CedarError	err;
+		bool		audit;
+		instr_time	started;
 		Datum		values[5];
 		bool		nulls[5] = {false};
 
 		CHECK_FOR_INTERRUPTS();
 		cedar_arena_reset(arena);
 		authz_check_fits(batch.schema, arena, &batch.requests[i], i + 1);
+		audit = authz_audit_wanted();
+		if (audit)
+			INSTR_TIME_SET_CURRENT(started);
 		if (cedar_decide(arena, &version->policies, &source, &batch.requests[i],
-						 reasons_wanted, &decision, &err) != CEDAR_OK)
+						 reasons_wanted || audit, &decision, &err) != CEDAR_OK)
 			authz_raise(&err, AUTHZ_TEXT_UID, NULL, 0, psprintf("request %u", i + 1),
 						psprintf("Policy set \"%s\".", version->set));
+		if (audit)
+			authz_audit_decision(version, &batch.requests[i], &decision, started);
 		values[0] = Int32GetDatum((int32) i + 1);
 		if (reasons_wanted)
 		{

@@ -41,6 +41,7 @@
 #include "utils/rel.h"
 
 #include "casefold_table.h"
+#include "audit.h"
 #include "identity.h"
 #include "password/password.h"
 #include "session.h"
@@ -438,6 +439,8 @@ authz_password_attempt(PG_FUNCTION_ARGS)
 		}
 		hash_slot_give(&slot);
 	}
+	if (strcmp(result, "right") != 0)
+		authz_audit_attempt(result, account, address);
 
 	values[0] = CStringGetTextDatum(result);
 	values[1] = Int32GetDatum(wait);

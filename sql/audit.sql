@@ -1,0 +1,407 @@
+/* audit: who did what, by month. */
+
+CREATE TABLE authz.audit_logs (
+	id uuid NOT NULL DEFAULT gen_random_uuid(),
+	created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+	event text NOT NULL,
+	actor text,
+	target text,
+	action text,
+	role_name name NOT NULL DEFAULT session_user,
+	session_id uuid,
+	decision text,
+	reasons text[],
+	errors jsonb,
+	policy_set text,
+	policy_version bigint,
+	snapshot text,
+	duration interval,
+	details jsonb
+) PARTITION BY RANGE (created_at);
+COMMENT ON TABLE authz.audit_logs IS 'What happened, appended only; a partition a month (UTC), made by maintain()';
+COMMENT ON COLUMN authz.audit_logs.id IS 'The record; what it says of a person is in authz.audit_personal';
+COMMENT ON COLUMN authz.audit_logs.created_at IS 'When it happened';
+COMMENT ON COLUMN authz.audit_logs.event IS
+	'login, login_failed, refresh, refresh_reuse, logout, session_ended, step_up, second_factor_failed, key_change, policy_change, decision, user_forgotten, audit_lost';
+COMMENT ON COLUMN authz.audit_logs.actor IS 'Who: a principal such as User::"<id>"; null: only the role is known';
+COMMENT ON COLUMN authz.audit_logs.target IS 'On what: a resource, a key''s kid, a policy set';
+COMMENT ON COLUMN authz.audit_logs.action IS 'The action of a decision; INSERT, UPDATE, DELETE or TRUNCATE of a change';
+COMMENT ON COLUMN authz.audit_logs.role_name IS 'The database role that connected';
+COMMENT ON COLUMN authz.audit_logs.session_id IS 'The session';
+COMMENT ON COLUMN authz.audit_logs.decision IS 'allow or deny';
+COMMENT ON COLUMN authz.audit_logs.reasons IS 'The policies that determined it';
+COMMENT ON COLUMN authz.audit_logs.errors IS 'Of policies that could not be evaluated, as authz_decide has them';
+COMMENT ON COLUMN authz.audit_logs.policy_set IS 'The policy set that was asked';
+COMMENT ON COLUMN authz.audit_logs.policy_version IS 'Its version';
+COMMENT ON COLUMN authz.audit_logs.snapshot IS 'The snapshot that the entities were read under: xmin:xmax:number in progress';
+COMMENT ON COLUMN authz.audit_logs.duration IS 'How long the decision took';
+COMMENT ON COLUMN authz.audit_logs.details IS 'What else the event has to say';
+
+CREATE TABLE authz.audit_logs_default PARTITION OF authz.audit_logs DEFAULT;
+DO $$
+DECLARE
+	a record;
+BEGIN
+	FOR a IN SELECT attname, col_description(attrelid, attnum) AS said FROM pg_attribute
+			 WHERE attrelid = 'authz.audit_logs'::regclass AND attnum > 0 LOOP
+		EXECUTE format('COMMENT ON COLUMN authz.audit_logs_default.%I IS %L', a.attname, a.said);
+	END LOOP;
+END
+$$;
+COMMENT ON TABLE authz.audit_logs_default IS 'Records of months that have no partition yet; maintain() moves them';
+/*
+ * The parent has no index of its own: pg_dump restores a dated partition and
+ * attaches it before its indexes, which a parent's index would then have made
+ * twice.  The planner uses the partitions' own.
+ */
+CREATE INDEX idx_audit_logs_timestamp ON authz.audit_logs_default (created_at DESC);
+COMMENT ON INDEX authz.idx_audit_logs_timestamp IS 'By time; each month has its like, idx_audit_logs_timestamp_y2026m11';
+CREATE INDEX idx_audit_logs_actor ON authz.audit_logs_default (actor, created_at DESC);
+COMMENT ON INDEX authz.idx_audit_logs_actor IS 'By actor; each month has its like';
+CREATE INDEX idx_audit_logs_target ON authz.audit_logs_default (target, created_at DESC);
+COMMENT ON INDEX authz.idx_audit_logs_target IS 'By target; each month has its like';
+SELECT pg_extension_config_dump('authz.audit_logs_default', '');
+
+CREATE TABLE authz.audit_personal (
+	id uuid PRIMARY KEY,
+	created_at timestamptz NOT NULL,
+	user_id uuid,
+	account text,
+	address inet,
+	user_agent text
+);
+COMMENT ON TABLE authz.audit_personal IS 'What audit records say of a person, apart, so that it can be erased';
+COMMENT ON COLUMN authz.audit_personal.id IS 'The record of authz.audit_logs';
+COMMENT ON COLUMN authz.audit_personal.created_at IS 'When it happened';
+COMMENT ON COLUMN authz.audit_personal.user_id IS 'The user';
+COMMENT ON COLUMN authz.audit_personal.account IS 'The email that a failed sign-in named';
+COMMENT ON COLUMN authz.audit_personal.address IS 'The client''s address';
+COMMENT ON COLUMN authz.audit_personal.user_agent IS 'The client''s User-Agent';
+CREATE INDEX audit_personal_user_id ON authz.audit_personal (user_id);
+CREATE INDEX audit_personal_account ON authz.audit_personal (account);
+CREATE INDEX audit_personal_created_at ON authz.audit_personal (created_at);
+SELECT pg_extension_config_dump('authz.audit_personal', '');
+
+CREATE FUNCTION authz.audit_write(events json) RETURNS bigint
+LANGUAGE sql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+	WITH e AS MATERIALIZED (
+		SELECT gen_random_uuid() AS id, coalesce(r.created_at, clock_timestamp()) AS created_at, r.event, r.actor, r.target,
+			r.action, coalesce(r.role_name, session_user) AS role_name, r.session_id, r.decision, r.reasons, r.errors,
+			r.policy_set, r.policy_version, r.snapshot, r.duration, r.details, r.user_id, r.account, r.address, r.user_agent
+		FROM json_to_recordset(events) AS r(created_at timestamptz, event text, actor text, target text, action text,
+			role_name name, session_id uuid, decision text, reasons text[], errors jsonb, policy_set text,
+			policy_version bigint, snapshot text, duration interval, details jsonb,
+			user_id uuid, account text, address inet, user_agent text)),
+	personal AS (
+		INSERT INTO authz.audit_personal (id, created_at, user_id, account, address, user_agent)
+			SELECT e.id, e.created_at, e.user_id, e.account, e.address, e.user_agent FROM e
+			WHERE num_nonnulls(e.user_id, e.account, e.address, e.user_agent) > 0),
+	written AS (
+		INSERT INTO authz.audit_logs (id, created_at, event, actor, target, action, role_name, session_id, decision, reasons,
+				errors, policy_set, policy_version, snapshot, duration, details)
+			SELECT e.id, e.created_at, e.event, e.actor, e.target, e.action, e.role_name, e.session_id, e.decision, e.reasons,
+				e.errors, e.policy_set, e.policy_version, e.snapshot, e.duration, e.details FROM e
+			RETURNING 1)
+	SELECT count(*) FROM written;
+END;
+COMMENT ON FUNCTION authz.audit_write(json) IS
+	'Appends records in this transaction: an array of objects with the columns of authz.audit_logs and authz.audit_personal; says how many';
+
+/*
+ * A record that cannot be written must not keep those behind it in the ring.
+ */
+CREATE FUNCTION authz.audit_write_drained(records json, lost bigint) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	record json;
+BEGIN
+	IF lost > 0 THEN
+		PERFORM authz.audit_write(json_build_array(json_build_object('event', 'audit_lost', 'details', json_build_object('records', lost))));
+	END IF;
+	BEGIN
+		PERFORM authz.audit_write(records);
+		RETURN;
+	EXCEPTION WHEN data_exception OR integrity_constraint_violation THEN
+		/* One by one, then. */
+	END;
+	FOR record IN SELECT * FROM json_array_elements(records) LOOP
+		BEGIN
+			PERFORM authz.audit_write(json_build_array(record));
+		EXCEPTION WHEN data_exception OR integrity_constraint_violation THEN
+			PERFORM authz.audit_write(json_build_array(json_build_object(
+				'event', 'audit_lost', 'details', json_build_object('record', left(record::text, 10000)))));
+		END;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION authz.audit_write_drained(json, bigint) IS
+	'Appends what came out of the ring, and how many found it full; one that is no record is appended as audit_lost with its text';
+
+CREATE FUNCTION authz.audit_keep(record json) RETURNS boolean
+LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'authz_audit_keep_sql';
+COMMENT ON FUNCTION authz.audit_keep(json) IS
+	'Keeps a record (a JSON object) whatever becomes of this transaction: in the ring; false: there is none, and it is in the server''s log';
+
+CREATE FUNCTION authz.audit_drain(max_records integer DEFAULT 10000) RETURNS bigint
+LANGUAGE c VOLATILE STRICT SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'authz_audit_drain';
+COMMENT ON FUNCTION authz.audit_drain(integer) IS
+	'Writes what waits in the ring to authz.audit_logs; says how many. They leave the ring when this transaction commits';
+
+CREATE FUNCTION authz.audit_state(OUT sink text, OUT ring_bytes bigint, OUT used bigint, OUT lost bigint,
+								  OUT worker integer, OUT drained_at timestamptz)
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'authz_audit_state';
+COMMENT ON FUNCTION authz.audit_state() IS
+	'Where failures and decisions of this database go: the ring, its size, bytes that wait, records lost since the server started, the process that drains it, when it last did';
+
+CREATE FUNCTION authz.audit_failure(event text, user_id uuid, details json) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	record json := json_build_object('created_at', clock_timestamp(), 'event', event, 'role_name', session_user,
+		'actor', format('%s::"%s"', authz.setting('authz.principal_type'), user_id), 'user_id', user_id, 'details', details);
+BEGIN
+	IF NOT authz.audit_keep(record) AND NOT current_setting('transaction_read_only')::boolean THEN
+		PERFORM authz.audit_write(json_build_array(record));
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION authz.audit_failure(text, uuid, json) IS
+	'Records that something which this user tried has failed, whatever becomes of this transaction';
+
+/* ----------------------------------------------------------------- triggers */
+
+CREATE FUNCTION authz.audit_session() RETURNS trigger
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	event text;
+BEGIN
+	IF TG_OP = 'INSERT' THEN
+		/* Restored, replicated and imported ones began before. */
+		event := CASE WHEN NEW.created_at >= now() THEN 'login' END;
+	ELSIF OLD.ended_at IS NULL AND NEW.ended_at IS NOT NULL THEN
+		event := CASE NEW.end_reason WHEN 'logout' THEN 'logout' WHEN 'reuse' THEN 'refresh_reuse' ELSE 'session_ended' END;
+	ELSIF OLD.auth_time < NEW.auth_time THEN
+		event := 'step_up';
+	ELSIF OLD.last_seen < NEW.last_seen THEN
+		event := 'refresh';
+	END IF;
+	IF event IS NOT NULL THEN
+		PERFORM authz.audit_write(json_build_array(json_build_object(
+			'event', event, 'actor', format('%s::"%s"', authz.setting('authz.principal_type'), NEW.user_id),
+			'session_id', NEW.id, 'user_id', NEW.user_id, 'address', NEW.address, 'user_agent', NEW.user_agent,
+			'details', json_strip_nulls(json_build_object('amr', NEW.amr, 'reason', NEW.end_reason)))));
+	END IF;
+	RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION authz.audit_session() IS 'Trigger: records sign-ins, refreshes, step-ups and ends';
+CREATE TRIGGER audit AFTER INSERT OR UPDATE ON authz.sessions
+	FOR EACH ROW EXECUTE FUNCTION authz.audit_session();
+ALTER TABLE authz.sessions ENABLE ALWAYS TRIGGER audit;
+
+CREATE FUNCTION authz.audit_key() RETURNS trigger
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	key authz.signing_keys;
+BEGIN
+	IF TG_OP = 'DELETE' THEN
+		key := OLD;
+	ELSE
+		key := NEW;
+		IF TG_OP = 'INSERT' AND NEW.created_at < now() THEN
+			RETURN NULL;
+		END IF;
+	END IF;
+	PERFORM authz.audit_write(json_build_array(json_build_object(
+		'event', 'key_change', 'action', TG_OP, 'target', key.kid,
+		'details', json_strip_nulls(json_build_object('alg', key.alg, 'purpose', key.purpose, 'state', key.state,
+			'former_state', CASE WHEN TG_OP = 'UPDATE' THEN OLD.state END)))));
+	RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION authz.audit_key() IS 'Trigger: records what became of signing keys';
+CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON authz.signing_keys
+	FOR EACH ROW EXECUTE FUNCTION authz.audit_key();
+ALTER TABLE authz.signing_keys ENABLE ALWAYS TRIGGER audit;
+
+CREATE FUNCTION authz.audit_policies() RETURNS trigger
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	column_name text := CASE TG_TABLE_NAME WHEN 'policies' THEN 'policy_id' WHEN 'policy_links' THEN 'link_id' ELSE 'policy_set' END;
+	changed record;
+BEGIN
+	IF TG_OP = 'TRUNCATE' THEN
+		PERFORM authz.audit_write(json_build_array(json_build_object(
+			'event', 'policy_change', 'action', TG_OP, 'details', json_build_object('table', TG_TABLE_NAME))));
+		RETURN NULL;
+	END IF;
+	/* One record a statement and set, with the names of the first hundred. */
+	FOR changed IN EXECUTE format(
+		'SELECT policy_set, count(*) AS n, (array_agg(%1$I ORDER BY %1$I))[1:100] AS ids FROM changed_rows GROUP BY policy_set', column_name)
+	LOOP
+		PERFORM authz.audit_write(json_build_array(json_build_object(
+			'event', 'policy_change', 'action', TG_OP, 'target', changed.policy_set, 'policy_set', changed.policy_set,
+			'policy_version', authz.policy_version(changed.policy_set),
+			'details', json_build_object('table', TG_TABLE_NAME, 'rows', changed.n, 'ids', changed.ids))));
+	END LOOP;
+	RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION authz.audit_policies() IS
+	'Trigger: records changes of policies, links and schemas, one record a statement and policy set; what the rows were is in authz.policy_history';
+DO $$
+DECLARE
+	t text;
+BEGIN
+	FOREACH t IN ARRAY '{policies,policy_links,schema}'::text[] LOOP
+		EXECUTE format('CREATE TRIGGER audit_insert AFTER INSERT ON authz.%I REFERENCING NEW TABLE AS changed_rows
+			FOR EACH STATEMENT EXECUTE FUNCTION authz.audit_policies()', t);
+		EXECUTE format('CREATE TRIGGER audit_update AFTER UPDATE ON authz.%I REFERENCING NEW TABLE AS changed_rows
+			FOR EACH STATEMENT EXECUTE FUNCTION authz.audit_policies()', t);
+		EXECUTE format('CREATE TRIGGER audit_delete AFTER DELETE ON authz.%I REFERENCING OLD TABLE AS changed_rows
+			FOR EACH STATEMENT EXECUTE FUNCTION authz.audit_policies()', t);
+		EXECUTE format('CREATE TRIGGER audit_truncate AFTER TRUNCATE ON authz.%I
+			FOR EACH STATEMENT EXECUTE FUNCTION authz.audit_policies()', t);
+		EXECUTE format('ALTER TABLE authz.%1$I ENABLE ALWAYS TRIGGER audit_insert, ENABLE ALWAYS TRIGGER audit_update,
+			ENABLE ALWAYS TRIGGER audit_delete, ENABLE ALWAYS TRIGGER audit_truncate', t);
+	END LOOP;
+END
+$$;
+
+/* --------------------------------------------------------------- partitions */
+
+CREATE FUNCTION authz.audit_partition_create(month date) RETURNS boolean
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	first timestamp := date_trunc('month', month::timestamp);
+	suffix text := to_char(first, '"y"YYYY"m"MM');
+	lo timestamptz := first AT TIME ZONE 'UTC';
+	hi timestamptz := (first + interval '1 month') AT TIME ZONE 'UTC';
+	former_timeout text := current_setting('lock_timeout');
+BEGIN
+	IF to_regclass('authz.audit_logs_' || suffix) IS NOT NULL THEN
+		RETURN false;
+	END IF;
+	EXECUTE format('CREATE TABLE authz.%I (LIKE authz.audit_logs INCLUDING DEFAULTS)', 'audit_logs_' || suffix);
+	EXECUTE format('REVOKE ALL ON authz.%I FROM PUBLIC', 'audit_logs_' || suffix);
+	/* Most of it before anybody is kept waiting, the rest after. */
+	FOR i IN 1 .. 2 LOOP
+		EXECUTE format('WITH moved AS (DELETE FROM authz.audit_logs_default WHERE created_at >= %L AND created_at < %L RETURNING *)'
+					   ' INSERT INTO authz.%I SELECT * FROM moved', lo, hi, 'audit_logs_' || suffix);
+		IF i = 1 THEN
+			EXECUTE format('CREATE INDEX %I ON authz.%I (created_at DESC)', 'idx_audit_logs_timestamp_' || suffix, 'audit_logs_' || suffix);
+			EXECUTE format('CREATE INDEX %I ON authz.%I (actor, created_at DESC)', 'idx_audit_logs_actor_' || suffix, 'audit_logs_' || suffix);
+			EXECUTE format('CREATE INDEX %I ON authz.%I (target, created_at DESC)', 'idx_audit_logs_target_' || suffix, 'audit_logs_' || suffix);
+			PERFORM set_config('lock_timeout', '50ms', true);
+			LOCK TABLE authz.audit_logs_default IN ACCESS EXCLUSIVE MODE;
+		END IF;
+	END LOOP;
+	EXECUTE format('ALTER TABLE authz.audit_logs ATTACH PARTITION authz.%I FOR VALUES FROM (%L) TO (%L)',
+				   'audit_logs_' || suffix, lo, hi);
+	PERFORM set_config('lock_timeout', former_timeout, true);
+	RETURN true;
+END
+$$;
+COMMENT ON FUNCTION authz.audit_partition_create(date) IS
+	'Makes the partition of the month that the day is in, and moves there what the default partition has of it; false: it exists. Gives up (55P03) rather than keep others waiting for its lock';
+
+CREATE FUNCTION authz.audit_partitions()
+RETURNS TABLE (partition regclass, month date)
+LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+	SELECT c.oid::regclass, to_date(substr(c.relname, 12), '"y"YYYY"m"MM')
+	FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+	WHERE i.inhparent = 'authz.audit_logs'::regclass AND c.relname ~ '^audit_logs_y\d{4}m\d{2}$'
+	ORDER BY 2;
+END;
+COMMENT ON FUNCTION authz.audit_partitions() IS 'The months that have a partition';
+
+/* ------------------------------------------------------------------ persons */
+
+CREATE FUNCTION authz.user_export(id uuid) RETURNS jsonb
+LANGUAGE sql STABLE STRICT SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+	SELECT jsonb_build_object(
+		'user', (SELECT to_jsonb(u) FROM authz.users u WHERE u.id = user_export.id),
+		'groups', (SELECT coalesce(jsonb_agg(to_jsonb(g) - 'user_id'), '[]') FROM authz.user_groups g WHERE g.user_id = user_export.id),
+		'sessions', (SELECT coalesce(jsonb_agg(to_jsonb(s) - 'user_id' ORDER BY s.created_at), '[]')
+					 FROM authz.sessions s WHERE s.user_id = user_export.id),
+		'statistics', (SELECT to_jsonb(t) - 'user_id' FROM authz.user_stats t WHERE t.user_id = user_export.id),
+		'messages', (SELECT coalesce(jsonb_agg(jsonb_build_object('kind', o.kind, 'recipient', o.recipient, 'created_at', o.created_at) ORDER BY o.id), '[]')
+					 FROM authz.outbox o WHERE o.user_id = user_export.id),
+		'links', (SELECT coalesce(jsonb_agg(to_jsonb(l) ORDER BY l.policy_set, l.link_id), '[]') FROM authz.policy_links l
+				  WHERE l.principal = authz.entity_uid(authz.setting('authz.principal_type'), user_export.id::text)),
+		'entity', (SELECT to_jsonb(e) FROM authz.entities e
+				   WHERE e.uid = authz.entity_uid(authz.setting('authz.principal_type'), user_export.id::text)),
+		'audit', (SELECT coalesce(jsonb_agg(jsonb_strip_nulls(to_jsonb(a) || jsonb_build_object('address', p.address, 'user_agent', p.user_agent, 'account', p.account))
+					ORDER BY a.created_at), '[]')
+				  FROM authz.audit_logs a LEFT JOIN authz.audit_personal p ON p.id = a.id
+				  WHERE a.actor = authz.entity_uid(authz.setting('authz.principal_type'), user_export.id::text)::text
+					OR a.id IN (SELECT q.id FROM authz.audit_personal q JOIN authz.users u ON u.email_normalized = q.account
+								WHERE u.id = user_export.id)));
+END;
+COMMENT ON FUNCTION authz.user_export(uuid) IS
+	'All that is kept about a user, without secrets: the row, groups, sessions, statistics, messages, links, the entity, audit records';
+
+CREATE FUNCTION authz.user_forget(id uuid) RETURNS TABLE (what text, removed bigint)
+LANGUAGE plpgsql VOLATILE STRICT SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	user_uid authz.entity_uid := authz.entity_uid(authz.setting('authz.principal_type'), id::text);
+	email text;
+BEGIN
+	PERFORM authz.commit_durably();
+	SELECT u.email_normalized INTO email FROM authz.users u WHERE u.id = user_forget.id FOR UPDATE;
+	what := 'audit_personal';
+	DELETE FROM authz.audit_personal p WHERE p.user_id = user_forget.id OR p.account = email;
+	GET DIAGNOSTICS removed = ROW_COUNT;
+	RETURN NEXT;
+	what := 'policy_links';
+	DELETE FROM authz.policy_links l WHERE l.principal = user_uid;
+	GET DIAGNOSTICS removed = ROW_COUNT;
+	RETURN NEXT;
+	what := 'policy_history';
+	DELETE FROM authz.policy_history h WHERE h.kind = 'link' AND h.content ->> 'principal' = user_uid::text;
+	GET DIAGNOSTICS removed = ROW_COUNT;
+	RETURN NEXT;
+	what := 'entities';
+	DELETE FROM authz.entities e WHERE e.uid = user_uid;
+	GET DIAGNOSTICS removed = ROW_COUNT;
+	RETURN NEXT;
+	what := 'user_stats';
+	DELETE FROM authz.user_stats s WHERE s.user_id = user_forget.id;
+	GET DIAGNOSTICS removed = ROW_COUNT;
+	RETURN NEXT;
+	/* Takes groups, passwords, sessions, tokens, factors and messages along. */
+	what := 'users';
+	DELETE FROM authz.users u WHERE u.id = user_forget.id;
+	GET DIAGNOSTICS removed = ROW_COUNT;
+	RETURN NEXT;
+	PERFORM authz.audit_write(json_build_array(json_build_object('event', 'user_forgotten', 'target', user_uid::text)));
+END
+$$;
+COMMENT ON FUNCTION authz.user_forget(uuid) IS
+	'Erases a user: the row and all that hangs on it, links to the principal and what history has of them, its entity, and what audit records say of the person; the records stay, with an id that names nobody any more. Says what it removed';
+
+REVOKE ALL ON TABLE authz.audit_logs, authz.audit_logs_default, authz.audit_personal FROM PUBLIC;
+REVOKE ALL ON FUNCTION authz.audit_write(json), authz.audit_keep(json), authz.audit_write_drained(json, bigint), authz.audit_failure(text, uuid, json), authz.audit_drain(integer), authz.audit_state(),
+	authz.audit_session(), authz.audit_key(), authz.audit_policies(), authz.audit_partition_create(date), authz.audit_partitions(),
+	authz.user_export(uuid), authz.user_forget(uuid) FROM PUBLIC;

@@ -1,0 +1,596 @@
+/*-------------------------------------------------------------------------
+ *
+ * audit.c
+ *	  Audit records that must outlive the transaction that they are about.
+ *
+ * Changes are recorded by triggers, in their own transaction (sql/audit.sql).
+ * Failed attempts and decisions must survive a rollback, and come from
+ * read-only transactions too.  Where the library is preloaded, they go as
+ * JSON into a ring in shared memory, one for each database, which audit_drain()
+ * writes to authz.audit_logs.  What is drained leaves the ring when that
+ * transaction commits, so nothing is lost by its rollback.  A record that
+ * finds the ring full is counted; the drain writes the count as a record.
+ *
+ * On a standby and where the library is not preloaded, a record is a line of
+ * the server's log.
+ *
+ * Locking: rings_lock guards which ring belongs to whom, a ring's own lock its
+ * positions and content.  Nothing that can raise runs under the latter.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+#include "compat.h"
+
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "catalog/pg_type.h"
+#include "commands/dbcommands.h"
+#include "common/pg_prng.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "port/atomics.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "storage/lwlock.h"
+#include "storage/proc.h"
+#include "storage/shmem.h"
+#include "utils/builtins.h"
+#include "utils/datetime.h"
+#include "utils/guc.h"
+#include "utils/json.h"
+#include "utils/jsonb.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "audit.h"
+#include "check.h"
+
+/* Databases of one server that have a ring; those that come later use the log. */
+#define RINGS 16
+
+/* Bytes of an account's name that are recorded: what an email may have. */
+#define MAX_ACCOUNT 254
+
+typedef struct Ring
+{
+	Oid			database;		/* InvalidOid: free */
+	LWLock	   *lock;
+	uint64		head;			/* bytes ever written */
+	uint64		tail;			/* bytes ever drained */
+	uint64		lost;			/* records that found it full, since the last drain */
+	uint64		lost_ever;
+	Latch	   *drainer;		/* to wake when it fills; may be out of date */
+	int			drainer_pid;	/* of the worker that asked last */
+	TimestampTz drained_at;
+} Ring;
+
+typedef struct AuditControl
+{
+	LWLock	   *rings_lock;
+	Ring		rings[RINGS];
+} AuditControl;
+
+typedef enum AuditMode
+{
+	AUDIT_NONE,
+	AUDIT_DENY,
+	AUDIT_SAMPLED,
+	AUDIT_ALL
+} AuditMode;
+
+static const struct config_enum_entry audit_modes[] = {
+	{"none", AUDIT_NONE, false},
+	{"deny", AUDIT_DENY, false},
+	{"sampled", AUDIT_SAMPLED, false},
+	{"all", AUDIT_ALL, false},
+	{NULL, 0, false}
+};
+
+static int	audit_decisions = AUDIT_NONE;
+static double audit_sample_rate = 0.01;
+static int	audit_ring_size = 1024;
+static int	audit_retention = 0;
+
+static AuditControl *control = NULL;
+static shmem_request_hook_type former_request = NULL;
+static shmem_startup_hook_type former_startup = NULL;
+
+/* What this transaction has drained, until it commits. */
+static Ring *draining = NULL;
+static uint64 drained_to;
+static uint64 drained_lost;
+static SubTransactionId drained_in;
+
+PG_FUNCTION_INFO_V1(authz_audit_keep_sql);
+PG_FUNCTION_INFO_V1(authz_audit_drain);
+PG_FUNCTION_INFO_V1(authz_audit_state);
+
+/* ---------------------------------------------------------------- the ring */
+
+static Size
+ring_bytes(void)
+{
+	return (Size) audit_ring_size * 1024;
+}
+
+static char *
+ring_data(Ring *ring)
+{
+	return (char *) control + MAXALIGN(sizeof(AuditControl)) +
+		(ring - control->rings) * ring_bytes();
+}
+
+static Size
+control_size(void)
+{
+	return add_size(MAXALIGN(sizeof(AuditControl)), mul_size(RINGS, ring_bytes()));
+}
+
+static void
+audit_request(void)
+{
+	if (former_request != NULL)
+		former_request();
+	if (audit_ring_size == 0)
+		return;
+	RequestAddinShmemSpace(control_size());
+	RequestNamedLWLockTranche("authz audit", RINGS + 1);
+}
+
+static void
+audit_startup(void)
+{
+	bool		found;
+
+	if (former_startup != NULL)
+		former_startup();
+	control = NULL;
+	if (audit_ring_size == 0)
+		return;
+	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
+	control = ShmemInitStruct("authz audit", control_size(), &found);
+	if (!found)
+	{
+		LWLockPadded *locks = GetNamedLWLockTranche("authz audit");
+
+		MemSet(control, 0, sizeof(AuditControl));
+		control->rings_lock = &locks[RINGS].lock;
+		for (int i = 0; i < RINGS; i++)
+			control->rings[i].lock = &locks[i].lock;
+	}
+	LWLockRelease(AddinShmemInitLock);
+}
+
+/* This database's ring, made when it is missing; NULL: there is none to have. */
+static Ring *
+ring_get(void)
+{
+	static Ring *mine = NULL;
+	Ring	   *empty = NULL;
+
+	if (control == NULL || RecoveryInProgress())
+		return NULL;
+	if (mine != NULL && mine->database == MyDatabaseId)
+		return mine;
+	LWLockAcquire(control->rings_lock, LW_EXCLUSIVE);
+	for (int i = 0; i < RINGS; i++)
+	{
+		Ring	   *ring = &control->rings[i];
+
+		if (ring->database == MyDatabaseId)
+		{
+			empty = ring;
+			break;
+		}
+		if (empty == NULL && ring->database == InvalidOid)
+			empty = ring;
+	}
+	if (empty != NULL)
+		empty->database = MyDatabaseId;
+	LWLockRelease(control->rings_lock);
+	return mine = empty;
+}
+
+/* Copy to or from a position, around the end. */
+static void
+ring_copy(Ring *ring, uint64 at, char *bytes, uint32 len, bool write)
+{
+	Size		size = ring_bytes();
+	Size		offset = at % size;
+	Size		first = Min(len, size - offset);
+	char	   *data = ring_data(ring);
+
+	if (write)
+	{
+		memcpy(data + offset, bytes, first);
+		memcpy(data, bytes + first, len - first);
+	}
+	else
+	{
+		memcpy(bytes, data + offset, first);
+		memcpy(bytes + first, data, len - first);
+	}
+}
+
+static void
+ring_put(Ring *ring, char *json, uint32 len)
+{
+	bool		first_lost = false;
+	Latch	   *wake = NULL;
+
+	LWLockAcquire(ring->lock, LW_EXCLUSIVE);
+	if (ring_bytes() - (ring->head - ring->tail) < sizeof(len) + len)
+	{
+		first_lost = ring->lost++ == 0;
+		ring->lost_ever++;
+	}
+	else
+	{
+		ring_copy(ring, ring->head, (char *) &len, sizeof(len), true);
+		ring_copy(ring, ring->head + sizeof(len), json, len, true);
+		ring->head += sizeof(len) + len;
+		if (ring->head - ring->tail > ring_bytes() / 2)
+			wake = ring->drainer;
+	}
+	LWLockRelease(ring->lock);
+	if (wake != NULL)
+		SetLatch(wake);
+	if (first_lost)
+		ereport(LOG_SERVER_ONLY,
+				(errmsg("the audit ring of database \"%s\" is full", get_database_name(MyDatabaseId)),
+				 errdetail("Records are lost, and counted, until it is drained."),
+				 errhint("Name the database in authz.worker_databases, call authz.maintain() more often, or raise authz.audit_ring_size.")));
+}
+
+/* Keep a record whatever becomes of the transaction; false: only in the log. */
+static bool
+audit_keep(char *json, uint32 len)
+{
+	Ring	   *ring = ring_get();
+
+	if (ring == NULL)
+	{
+		ereport(LOG_SERVER_ONLY,
+				(errmsg("authz audit: %s", json), errhidestmt(true), errhidecontext(true)));
+		return false;
+	}
+	ring_put(ring, json, len);
+	return true;
+}
+
+bool
+authz_audit_pending(void)
+{
+	Ring	   *ring = ring_get();
+	bool		pending;
+
+	if (ring == NULL)
+		return false;
+	LWLockAcquire(ring->lock, LW_EXCLUSIVE);
+	ring->drainer = &MyProc->procLatch;
+	ring->drainer_pid = MyProcPid;
+	pending = ring->head != ring->tail || ring->lost > 0;
+	LWLockRelease(ring->lock);
+	return pending;
+}
+
+/* -------------------------------------------------------------- the records */
+
+static void
+put_member(StringInfo buf, const char *name, const char *value, int len)
+{
+	appendStringInfo(buf, "%s\"%s\": ", buf->len > 1 ? ", " : "", name);
+	escape_json(buf, len < 0 ? value : pnstrdup(value, len));
+}
+
+static void
+record_begin(StringInfo buf, const char *event)
+{
+	char		stamp[MAXDATELEN + 1];
+	char	   *role;
+
+	initStringInfo(buf);
+	appendStringInfoChar(buf, '{');
+	JsonEncodeDateTime(stamp, TimestampTzGetDatum(GetCurrentTimestamp()), TIMESTAMPTZOID, NULL);
+	put_member(buf, "created_at", stamp, -1);
+	put_member(buf, "event", event, -1);
+	role = GetUserNameFromId(GetSessionUserId(), true);
+	put_member(buf, "role_name", role == NULL ? "" : role, -1);
+}
+
+static void
+put_uid(StringInfo buf, const char *name, const CedarUid *uid)
+{
+	size_t		len = cedar_uid_print(uid, NULL, 0);
+	char	   *text = palloc(len + 1);
+
+	cedar_uid_print(uid, text, len + 1);
+	put_member(buf, name, text, len);
+}
+
+bool
+authz_audit_wanted(void)
+{
+	switch ((AuditMode) audit_decisions)
+	{
+		case AUDIT_NONE:
+			return false;
+		case AUDIT_SAMPLED:
+			return pg_prng_double(&pg_global_prng_state) < audit_sample_rate;
+		case AUDIT_DENY:
+		case AUDIT_ALL:
+			break;
+	}
+	return true;
+}
+
+void
+authz_audit_decision(const AuthzPolicyVersion *version, const CedarRequest *request,
+					 const CedarDecision *decision, instr_time started)
+{
+	MemoryContext cxt,
+				old;
+	StringInfoData buf;
+	instr_time	took;
+	Snapshot	snapshot;
+
+	if (audit_decisions == AUDIT_DENY && decision->allow)
+		return;
+	INSTR_TIME_SET_CURRENT(took);
+	INSTR_TIME_SUBTRACT(took, started);
+	cxt = AllocSetContextCreate(CurrentMemoryContext, "authz audit record", ALLOCSET_SMALL_SIZES);
+	old = MemoryContextSwitchTo(cxt);
+	record_begin(&buf, "decision");
+	put_uid(&buf, "actor", request->principal);
+	put_uid(&buf, "action", request->action);
+	put_uid(&buf, "target", request->resource);
+	put_member(&buf, "decision", decision->allow ? "allow" : "deny", -1);
+	appendStringInfoString(&buf, ", \"reasons\": [");
+	for (uint32 i = 0; i < decision->n_reasons; i++)
+	{
+		CedarPolicy policy;
+
+		cedar_policies_get(&version->policies, decision->reasons[i], &policy);
+		if (i > 0)
+			appendStringInfoString(&buf, ", ");
+		escape_json(&buf, pnstrdup(policy.id, policy.id_len));
+	}
+	appendStringInfoChar(&buf, ']');
+	if (decision->n_errors > 0)
+	{
+		Jsonb	   *errors = DatumGetJsonbP(authz_check_errors(decision, version));
+
+		appendStringInfo(&buf, ", \"errors\": %s",
+						 JsonbToCString(NULL, &errors->root, VARSIZE(errors)));
+	}
+	put_member(&buf, "policy_set", version->set, -1);
+	appendStringInfo(&buf, ", \"policy_version\": " INT64_FORMAT ", \"duration\": \"%.3f microseconds\"",
+					 version->version, INSTR_TIME_GET_DOUBLE(took) * 1000000.0);
+	if ((snapshot = GetActiveSnapshot()) != NULL)
+		appendStringInfo(&buf, ", \"snapshot\": \"%u:%u:%u\"", snapshot->xmin, snapshot->xmax, snapshot->xcnt);
+	appendStringInfoChar(&buf, '}');
+	audit_keep(buf.data, buf.len);
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(cxt);
+}
+
+/* Write one record in this transaction. */
+static void
+audit_write(const char *json)
+{
+	Oid			types[1] = {TEXTOID};
+	Datum		values[1] = {CStringGetTextDatum(json)};
+	int			rc;
+
+	SPI_connect();
+	rc = SPI_execute_with_args("SELECT authz.audit_write(json_build_array($1::json))",
+							   1, types, values, NULL, false, 0);
+	if (rc != SPI_OK_SELECT)
+		elog(ERROR, "SPI_execute_with_args: %s", SPI_result_code_string(rc));
+	SPI_finish();
+}
+
+void
+authz_audit_attempt(const char *result, const text *account, const text *address)
+{
+	StringInfoData buf;
+
+	record_begin(&buf, "login_failed");
+	appendStringInfo(&buf, ", \"details\": {\"result\": \"%s\"}", result);
+	put_member(&buf, "account", VARDATA_ANY(account),
+			   pg_mbcliplen(VARDATA_ANY(account), VARSIZE_ANY_EXHDR(account), MAX_ACCOUNT));
+	if (address != NULL)
+		put_member(&buf, "address", VARDATA_ANY(address), VARSIZE_ANY_EXHDR(address));
+	appendStringInfoChar(&buf, '}');
+	if (!audit_keep(buf.data, buf.len) && !XactReadOnly && !IsInParallelMode())
+		audit_write(buf.data);
+}
+
+/* audit_keep(record json) → boolean: false: it is only in the server's log. */
+Datum
+authz_audit_keep_sql(PG_FUNCTION_ARGS)
+{
+	text	   *json = PG_GETARG_TEXT_PP(0);
+
+	PG_RETURN_BOOL(audit_keep(text_to_cstring(json), VARSIZE_ANY_EXHDR(json)));
+}
+
+/* ---------------------------------------------------------------- draining */
+
+static void
+drain_ended(XactEvent event, void *arg)
+{
+	if (draining == NULL)
+		return;
+	if (event == XACT_EVENT_COMMIT)
+	{
+		LWLockAcquire(draining->lock, LW_EXCLUSIVE);
+		draining->tail = drained_to;
+		draining->lost -= drained_lost;
+		draining->drained_at = GetCurrentTimestamp();
+		LWLockRelease(draining->lock);
+		draining = NULL;
+	}
+	else if (event == XACT_EVENT_ABORT)
+		draining = NULL;
+	else if (event == XACT_EVENT_PRE_PREPARE)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot PREPARE a transaction that has drained the audit ring")));
+}
+
+static void
+drain_subtransaction_ended(SubXactEvent event, SubTransactionId mine,
+						   SubTransactionId parent, void *arg)
+{
+	/* A subtransaction that began after the drain is not one it was in. */
+	if (event == SUBXACT_EVENT_ABORT_SUB && draining != NULL && mine <= drained_in)
+		draining = NULL;
+}
+
+/* audit_drain(max_records integer) → bigint: those written */
+Datum
+authz_audit_drain(PG_FUNCTION_ARGS)
+{
+	static bool registered = false;
+	int32		most = PG_GETARG_INT32(0);
+	Ring	   *ring = ring_get();
+	StringInfoData batch;
+	uint64		at,
+				head,
+				lost;
+	int64		n = 0;
+	Oid			types[2] = {TEXTOID, INT8OID};
+	Datum		values[2];
+	bool		isnull;
+
+	if (ring == NULL || draining != NULL)
+		PG_RETURN_INT64(0);
+	SPI_connect();
+	/* One drains at a time; the other need not wait. */
+	if (SPI_execute("SELECT pg_try_advisory_xact_lock(hashtext('authz.audit_drain'))",
+					false, 1) != SPI_OK_SELECT)
+		elog(ERROR, "could not ask for the lock of the audit ring");
+	if (!DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull)))
+	{
+		SPI_finish();
+		PG_RETURN_INT64(0);
+	}
+	if (!registered)
+	{
+		RegisterXactCallback(drain_ended, NULL);
+		RegisterSubXactCallback(drain_subtransaction_ended, NULL);
+		registered = true;
+	}
+	LWLockAcquire(ring->lock, LW_SHARED);
+	at = ring->tail;
+	head = ring->head;
+	lost = ring->lost;
+	LWLockRelease(ring->lock);
+	/* Nobody else moves the tail, so what lies behind the head stays. */
+	initStringInfo(&batch);
+	while (at < head && n < most && batch.len < 16 * 1024 * 1024)
+	{
+		uint32		len;
+
+		ring_copy(ring, at, (char *) &len, sizeof(len), false);
+		enlargeStringInfo(&batch, len + 2);
+		appendStringInfoChar(&batch, n == 0 ? '[' : ',');
+		ring_copy(ring, at + sizeof(len), batch.data + batch.len, len, false);
+		batch.len += len;
+		batch.data[batch.len] = '\0';
+		at += sizeof(len) + len;
+		n++;
+	}
+	appendStringInfoString(&batch, n == 0 ? "[]" : "]");
+	if (n > 0 || lost > 0)
+	{
+		values[0] = CStringGetTextDatum(batch.data);
+		values[1] = Int64GetDatum((int64) lost);
+		if (SPI_execute_with_args("SELECT authz.audit_write_drained($1::json, $2)",
+								  2, types, values, NULL, false, 0) != SPI_OK_SELECT)
+			elog(ERROR, "could not write audit records");
+	}
+	SPI_finish();
+	draining = ring;
+	drained_to = at;
+	drained_lost = lost;
+	drained_in = GetCurrentSubTransactionId();
+	PG_RETURN_INT64(n);
+}
+
+/*
+ * audit_state() → (sink text, ring_bytes bigint, used bigint, lost bigint,
+ * worker integer, drained_at timestamptz)
+ */
+Datum
+authz_audit_state(PG_FUNCTION_ARGS)
+{
+	Ring	   *ring = ring_get();
+	TupleDesc	desc;
+	Datum		values[6] = {0};
+	bool		nulls[6] = {false, true, true, true, true, true};
+
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	values[0] = CStringGetTextDatum(ring == NULL ? "server log" : "ring");
+	if (ring != NULL)
+	{
+		LWLockAcquire(ring->lock, LW_SHARED);
+		values[1] = Int64GetDatum((int64) ring_bytes());
+		values[2] = Int64GetDatum((int64) (ring->head - ring->tail));
+		values[3] = Int64GetDatum((int64) ring->lost_ever);
+		values[4] = Int32GetDatum(ring->drainer_pid);
+		values[5] = TimestampTzGetDatum(ring->drained_at);
+		nulls[1] = nulls[2] = nulls[3] = false;
+		nulls[4] = ring->drainer_pid == 0;
+		nulls[5] = ring->drained_at == 0;
+		LWLockRelease(ring->lock);
+	}
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
+}
+
+void
+authz_audit_init(void)
+{
+	DefineCustomEnumVariable("authz.audit_decisions",
+							 "Which decisions of authz_check and its relatives are audited.",
+							 NULL,
+							 &audit_decisions,
+							 AUDIT_NONE,
+							 audit_modes,
+							 PGC_SUSET, 0,
+							 NULL, NULL, NULL);
+	DefineCustomIntVariable("authz.audit_retention",
+							"How many days audit records are kept; 0: for ever.",
+							"maintain() drops months that are older as a whole.",
+							&audit_retention,
+							0, 0, 36600,
+							PGC_SUSET, 0,
+							NULL, NULL, NULL);
+	DefineCustomRealVariable("authz.audit_sample_rate",
+							 "The share of decisions that are audited with authz.audit_decisions = sampled.",
+							 NULL,
+							 &audit_sample_rate,
+							 0.01, 0, 1,
+							 PGC_SUSET, 0,
+							 NULL, NULL, NULL);
+	if (!process_shared_preload_libraries_in_progress)
+		return;
+	DefineCustomIntVariable("authz.audit_ring_size",
+							"Memory for audit records that wait to be written, for each of 16 databases.",
+							"0: they go to the server's log.",
+							&audit_ring_size,
+							1024, 0, 1024 * 1024,
+							PGC_POSTMASTER, GUC_UNIT_KB,
+							NULL, NULL, NULL);
+	former_request = shmem_request_hook;
+	shmem_request_hook = audit_request;
+	former_startup = shmem_startup_hook;
+	shmem_startup_hook = audit_startup;
+	authz_worker_init();
+}
