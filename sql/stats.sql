@@ -58,6 +58,7 @@ CREATE FUNCTION authz.user_stats_refresh(as_of timestamptz DEFAULT now(), "full"
 RETURNS bigint
 LANGUAGE c VOLATILE STRICT SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 AS 'MODULE_PATHNAME', 'authz_user_stats_refresh';
 COMMENT ON FUNCTION authz.user_stats_refresh(timestamptz, boolean) IS
 	'Brings authz.user_stats up to date; says how many users were looked at. Its cost follows the sessions that changed and those that fell out of the window; full: computes all anew';
