@@ -12,6 +12,7 @@ DECLARE
 	due date;
 	p record;
 	keep integer := authz.setting('authz.audit_retention');
+	former_timeout text := current_setting('lock_timeout');
 BEGIN
 	IF pg_is_in_recovery() THEN
 		RETURN QUERY VALUES ('maintain', 'nothing to do on a standby');
@@ -75,7 +76,7 @@ BEGIN
 						EXECUTE format('DROP TABLE %s', p.partition);
 						RETURN NEXT;
 					END LOOP;
-					PERFORM set_config('lock_timeout', '0', true);
+					PERFORM set_config('lock_timeout', former_timeout, true);
 					DELETE FROM authz.audit_personal a WHERE a.id IN (
 						SELECT o.id FROM authz.audit_personal o
 						WHERE o.created_at < now() - make_interval(days => keep) LIMIT max_rows FOR UPDATE SKIP LOCKED);
