@@ -19,6 +19,8 @@ typedef struct Lower
 	const AuthzFilterRows *rows;
 	const char *why;			/* what SQL cannot say; NULL: nothing yet */
 	int			subqueries;		/* so far, for their aliases */
+	char	   *gate;			/* what is asked at all only if this holds, which
+								 * is known when the query runs; NULL: always */
 	char	   *equal;			/* the last condition that was an equality ... */
 	AuthzFilterEquality equality;	/* ... of these */
 } Lower;

@@ -881,7 +881,9 @@ authz_filter_reference_in(Lower *l, const Value *v, const Targets *targets, List
 		 * serves none for those whom this part does not concern.
 		 */
 		if (l->rows->at_run_time && r->n_columns == 1 && list_length(above) <= 1)
-			below = psprintf("(%s AND %s = ANY (ARRAY(%s)))", below, v->ids[0], ids);
+			below = l->gate == NULL ?
+				psprintf("(%s AND %s = ANY (ARRAY(%s)))", below, v->ids[0], ids) :
+				psprintf("(%s AND %s = ANY (CASE WHEN %s THEN ARRAY(%s) END))", below, v->ids[0], l->gate, ids);
 		if (r->type == NULL)
 			below = both(psprintf("%s = %s::text", text_sql(r->type_column, v->type_sql),
 								  quote_literal_cstr(r->type_texts[i])), below);

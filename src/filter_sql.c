@@ -1183,6 +1183,8 @@ lower_chain(Lower *l, const CedarExpr *e, Cond *out)
 {
 	bool		all = e->op == CEDAR_OP_AND;
 
+	char	   *gate = l->gate;
+
 	*out = cond_of(all);
 	for (uint32 i = 0; i < e->count; i++)
 	{
@@ -1190,12 +1192,16 @@ lower_chain(Lower *l, const CedarExpr *e, Cond *out)
 
 		if (!lower_cond(l, e->list[i], &c))
 			return false;
+		/* Whatever stands behind it in an `&&` counts only where it holds. */
+		if (all && is_known_later(l, e->list[i]))
+			l->gate = l->gate == NULL ? c.yes : both(l->gate, c.yes);
 		/* What follows is asked only when what went before did not fail. */
 		*out = all ? (Cond) {both(out->yes, c.yes), either(out->no, both(out->yes, c.no))} :
 			(Cond) {either(out->yes, both(out->no, c.yes)), both(out->no, c.no)};
 		if (strlen(out->yes) + strlen(out->no) > 256 * 1024)
 			return cannot(l, "a condition that grows too large");
 	}
+	l->gate = gate;
 	return true;
 }
 
