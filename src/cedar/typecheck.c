@@ -357,13 +357,13 @@ expect(TypeCheck *t, const Capability *prior, const Checked *e, const CedarType 
 	{
 		char		first[160];
 		char		second[160];
-		char		both[340];
+		char		names[340];
 
 		cedar_type_name(want, first, sizeof(first));
 		if (want2 != NULL)
-			snprintf(both, sizeof(both), "%s or %s", first,
+			snprintf(names, sizeof(names), "%s or %s", first,
 					 cedar_type_name(want2, second, sizeof(second)));
-		found_type(t, e, want2 != NULL ? both : first, out->type,
+		found_type(t, e, want2 != NULL ? names : first, out->type,
 				   help != NULL ? help(out->type) : NULL);
 		succeed(out, false, NULL, NULL);
 		t->types[e->number] = NULL;
