@@ -67,13 +67,15 @@ typedef struct Targets
 
 /* ------------------------------------------------------------- conditions */
 
-static inline bool
-cannot(Lower *l, const char *why)
+static inline void
+say_why(Lower *l, const char *why)
 {
 	if (l->why == NULL)
 		l->why = why;
-	return false;
 }
+
+/* false, which the analyzer sees at every call */
+#define cannot(l, why) (say_why((l), (why)), false)
 
 static inline char *
 both(char *a, char *b)

@@ -838,7 +838,7 @@ authz_filter_reference_in(Lower *l, const Value *v, const Targets *targets, List
 
 	if (n_types == 0)
 	{
-		cannot(l, "a column of entity types");
+		say_why(l, "a column of entity types");
 		return NULL;
 	}
 	for (int i = 0; i < targets->n; i++)
@@ -858,8 +858,8 @@ authz_filter_reference_in(Lower *l, const Value *v, const Targets *targets, List
 		mapping = l->rows->maps == NULL ? NULL : authz_maps_find(l->rows->maps, probe);
 		if (mapping == NULL)
 		{
-			cannot(l, psprintf("a hierarchy through %.*s, which is not mapped",
-							   (int) type->len, type->bytes));
+			say_why(l, psprintf("a hierarchy through %.*s, which is not mapped",
+								(int) type->len, type->bytes));
 			return NULL;
 		}
 		if (mapping->n_parents == 0 && mapping->n_links == 0)
@@ -942,7 +942,7 @@ rows_below(Lower *l, const AuthzMapping *mapping, char *const *keys, const char 
 	*ids = NULL;
 	if (list_member_ptr(above, (void *) mapping))
 	{
-		cannot(l, "entity types that are in each other");
+		say_why(l, "entity types that are in each other");
 		return NULL;
 	}
 	above = lappend(list_copy(above), (void *) mapping);
@@ -956,7 +956,7 @@ rows_below(Lower *l, const AuthzMapping *mapping, char *const *keys, const char 
 
 		if (parent.reference->columns[0]->array)
 		{
-			cannot(l, "an array of parents");
+			say_why(l, "an array of parents");
 			return NULL;
 		}
 		if (refers_to(parent.reference, mapping->type))
@@ -966,7 +966,7 @@ rows_below(Lower *l, const AuthzMapping *mapping, char *const *keys, const char 
 				cond = either(cond, reference_is(l, &parent, targets->uids[k]));
 			if (parent.reference->type == NULL)
 			{
-				cannot(l, "a parent of its own or another type");
+				say_why(l, "a parent of its own or another type");
 				return NULL;
 			}
 			continue;
@@ -986,7 +986,7 @@ rows_below(Lower *l, const AuthzMapping *mapping, char *const *keys, const char 
 
 		if (refers_to(link->parent, mapping->type))
 		{
-			cannot(l, "a table of memberships in the same type");
+			say_why(l, "a table of memberships in the same type");
 			return NULL;
 		}
 		below = authz_filter_reference_in(l, &parent, targets, above);

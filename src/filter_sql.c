@@ -560,7 +560,7 @@ static bool
 lower_call(Lower *l, const CedarExpr *e, Cond *out)
 {
 	static const CedarOp comparisons[] = {CEDAR_OP_LT, CEDAR_OP_LE, CEDAR_OP_GT, CEDAR_OP_GE};
-	Value		args[2];
+	Value		args[2] = {{.form = VALUE_NONE}, {.form = VALUE_NONE}};
 	char	   *in;
 	int			later = -1;
 
@@ -1198,7 +1198,7 @@ lower_chain(Lower *l, const CedarExpr *e, Cond *out)
 		/* What follows is asked only when what went before did not fail. */
 		*out = all ? (Cond) {both(out->yes, c.yes), either(out->no, both(out->yes, c.no))} :
 			(Cond) {either(out->yes, both(out->no, c.yes)), both(out->no, c.no)};
-		if (strlen(out->yes) + strlen(out->no) > 256 * 1024)
+		if (strlen(out->yes) + strlen(out->no) > (size_t) 256 * 1024)
 			return cannot(l, "a condition that grows too large");
 	}
 	l->gate = gate;

@@ -64,9 +64,9 @@ static const char *
 link_column(CedarArena *arena, HeapTuple tuple, TupleDesc desc, int column)
 {
 	char	   *value = authz_policy_column(tuple, desc, column);
-	char	   *copy = link_alloc(arena, strlen(value) + 1);
+	size_t		size = strlen(value) + 1;
+	char	   *copy = memcpy(link_alloc(arena, size), value, size);
 
-	strcpy(copy, value);
 	pfree(value);
 	return copy;
 }

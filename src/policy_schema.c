@@ -243,7 +243,7 @@ authz_schema_now(const char *set)
 	static const AuthzSchema *schema;
 	static char *for_set;
 
-	if (!command_cache_is_valid(&cache) || strcmp(for_set, set) != 0)
+	if (!command_cache_is_valid(&cache) || for_set == NULL || strcmp(for_set, set) != 0)
 	{
 		MemoryContext cxt = command_cache_reset(&cache);
 		Snapshot	snapshot;

@@ -117,7 +117,7 @@ static shmem_startup_hook_type former_startup = NULL;
 static Size
 area_size(void)
 {
-	return mul_size((Size) authz_shared_memory, 1024 * 1024);
+	return mul_size((Size) authz_shared_memory, (Size) 1024 * 1024);
 }
 
 static void *

@@ -382,6 +382,7 @@ authz_write_set(AuthzWrite *write, const char *name, bool *found)
 	AuthzWriteSet *set;
 	MemoryContext old;
 	ListCell   *lc;
+	size_t		size;
 
 	foreach(lc, write->sets)
 	{
@@ -392,8 +393,9 @@ authz_write_set(AuthzWrite *write, const char *name, bool *found)
 	}
 	*found = false;
 	old = MemoryContextSwitchTo(TopTransactionContext);
-	set = palloc0(offsetof(AuthzWriteSet, name) + strlen(name) + 1);
-	strcpy(set->name, name);
+	size = strlen(name) + 1;
+	set = palloc0(offsetof(AuthzWriteSet, name) + size);
+	memcpy(set->name, name, size);
 	write->sets = lappend(write->sets, set);
 	MemoryContextSwitchTo(old);
 	return set;

@@ -376,14 +376,17 @@ verify_into(const JoseHost *host, JoseKey *key, const char *token, const Segment
 	unsigned char signature[JOSE_MAX_SIGNATURE_BYTES];
 	size_t		signature_len;
 	JoseHeader	local;
-	const JoseHeader *header = known ? &cache->header : &local;
+	const JoseHeader *header = &cache->header;
 
 	if (!jose_base64url_decode(block, payload_len, s->payload, s->payload_len))
 		return not_base64url(err, "payload");
 	if (!jose_base64url_decode(signature, &signature_len, s->signature, s->signature_len))
 		return not_base64url(err, "signature");
 	if (!known)
+	{
 		TRY(accept_header(host, key, s, &local, err));
+		header = &local;
+	}
 	if (!key->may_verify)
 		return jose_fail(err, JOSE_ERR_KEY_USE, "the key must not verify (\"key_ops\")");
 	if (options == NULL || !options->known_good)
