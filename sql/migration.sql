@@ -97,7 +97,7 @@ $$;
 COMMENT ON FUNCTION authz.openfga_condition(jsonb, text, jsonb, text, int) IS 'For import_openfga: when a relation holds';
 
 CREATE FUNCTION authz.import_openfga(model jsonb, tuples jsonb, policy_set text DEFAULT NULL,
-	OUT entities bigint, OUT policies bigint)
+	OUT entities bigint, OUT policies bigint, OUT schema text)
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -186,11 +186,30 @@ BEGIN
 			CASE WHEN pure THEN format(member, authz.openfga_name(relation)) ELSE authz.openfga_condition(relations, relation, definition, member, 0) END)
 		FROM pg_temp.fga_relation;
 	GET DIAGNOSTICS policies = ROW_COUNT;
+
+	/* Every type with what may be in what, as the tuples have it, and an action for each relation. */
+	WITH node AS (
+		SELECT DISTINCT authz.openfga_name(t ->> 'type') AS type FROM jsonb_array_elements(model -> 'type_definitions') t
+		UNION SELECT child_type FROM pg_temp.fga_edge UNION SELECT parent_type FROM pg_temp.fga_edge
+		UNION SELECT concat(authz.openfga_name(r.type), '__', authz.openfga_name(r.relation), CASE WHEN NOT r.pure THEN '__direct' END) FROM pg_temp.fga_relation r
+		UNION SELECT 'OpenFGA::Everyone'),
+	declared AS (
+		SELECT n.type, format('entity %s%s%s;', regexp_replace(n.type, '^.*::', ''),
+			(SELECT ' in [' || string_agg(DISTINCT e.parent_type, ', ' ORDER BY e.parent_type) || ']' FROM pg_temp.fga_edge e WHERE e.child_type = n.type),
+			(SELECT ' {' || string_agg(format('%s: %s', to_json(a.name), authz.openfga_name(a.type) || '__' || a.name), ', ' ORDER BY a.name) || '}'
+			FROM (SELECT r.type, concat(authz.openfga_name(r.relation), CASE WHEN NOT r.pure THEN '__direct' END) AS name FROM pg_temp.fga_relation r) a
+			WHERE authz.openfga_name(a.type) = n.type)) AS text
+		FROM node n)
+	SELECT string_agg(CASE WHEN type LIKE 'OpenFGA::%' THEN format('namespace OpenFGA { %s }', text) ELSE text END, E'\n' ORDER BY type) || E'\n' || (
+		SELECT string_agg(format('action %s appliesTo { principal: [%s], resource: [%s] };', to_json(relation),
+			(SELECT string_agg(authz.openfga_name(t ->> 'type'), ', ' ORDER BY t ->> 'type') FROM jsonb_array_elements(model -> 'type_definitions') t), types), E'\n' ORDER BY relation)
+		FROM (SELECT relation, string_agg(authz.openfga_name(type), ', ' ORDER BY type) AS types FROM pg_temp.fga_relation GROUP BY relation) r)
+	INTO schema FROM declared;
 	DROP TABLE pg_temp.fga_relation, pg_temp.fga_part, pg_temp.fga_tuple, pg_temp.fga_object, pg_temp.fga_edge;
 END
 $$;
 COMMENT ON FUNCTION authz.import_openfga(jsonb, jsonb, text) IS
-	'Turns an authorization model of OpenFGA (JSON, schema 1.1) and its tuples into policies and entities: check(user:anne, viewer, document:1) is then authz_check(user::"anne", Action::"viewer", document::"1"); gives how many of both';
+	'Turns an authorization model of OpenFGA (JSON, schema 1.1) and its tuples into policies and entities: check(user:anne, viewer, document:1) is then authz_check(user::"anne", Action::"viewer", document::"1"); gives how many of both, and a schema that they fit';
 
 REVOKE ALL ON FUNCTION authz.migrate_supabase(), authz.openfga_name(text), authz.openfga_parts(jsonb),
 	authz.openfga_condition(jsonb, text, jsonb, text, int), authz.import_openfga(jsonb, jsonb, text) FROM PUBLIC;

@@ -106,7 +106,9 @@ for (let number = 0; number < count; number++) {
 	const m = model(r);
 	const list = tuples(r);
 	console.log('BEGIN;');
-	console.log(`SELECT entities, policies FROM authz.import_openfga(${sql(m)}, ${sql(list)}) \\g /dev/null`);
+	console.log(`SELECT schema FROM authz.import_openfga(${sql(m)}, ${sql(list)}) \\gset`);
+	// the schema fits what was made: it comes into force
+	console.log("INSERT INTO authz.schema (policy_set, schema) VALUES ('default', :'schema');");
 	const expected = [];
 	for (const { type, relations } of m.type_definitions) {
 		for (const relation of Object.keys(relations || {})) {
