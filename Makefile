@@ -34,6 +34,7 @@ ISOLATION = policy_commit policy_rollback policy_savepoint policy_levels \
 ISOLATION += signing_key_change
 ISOLATION += policy_schema
 ISOLATION += entity_map entity_serializable
+ISOLATION += audit_month
 ISOLATION_OPTS = --inputdir=test/isolation --load-extension=authz
 
 EXTRA_CLEAN = test/results test/regression.diffs test/regression.out \

@@ -308,6 +308,8 @@ BEGIN
 			EXECUTE format('CREATE INDEX %I ON authz.%I (actor, created_at DESC)', 'idx_audit_logs_actor_' || suffix, 'audit_logs_' || suffix);
 			EXECUTE format('CREATE INDEX %I ON authz.%I (target, created_at DESC)', 'idx_audit_logs_target_' || suffix, 'audit_logs_' || suffix);
 			PERFORM set_config('lock_timeout', '50ms', true);
+			/* Who waits at the parent finds the month then; who waits at the default partition alone would fail. */
+			LOCK TABLE ONLY authz.audit_logs IN SHARE ROW EXCLUSIVE MODE;
 			LOCK TABLE authz.audit_logs_default IN ACCESS EXCLUSIVE MODE;
 		END IF;
 	END LOOP;
