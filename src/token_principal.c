@@ -194,36 +194,35 @@ check_role(const AuthzToken *token, bool over_http)
 
 /* Verify a token, of any issuer that is trusted, and pin it. */
 static Datum
-pin_token(const char *text, size_t len, bool over_http)
+pin_token(const char *text, size_t len, bool over_http, AuthzToken *token)
 {
 	AuthzTokenCheck check = {
 		.any_issuer = true,
 		.purpose = "access"
 	};
-	AuthzToken	token;
 	JoseError	err;
 	Datum		principal = (Datum) 0;
 
-	if (authz_token_verify(text, len, &check, &token, &err) != JOSE_OK)
+	if (authz_token_verify(text, len, &check, token, &err) != JOSE_OK)
 		authz_raise_token(&err, over_http);
-	check_role(&token, over_http);
-	if (token.issuer == NULL)
-		authz_session_require_live(token.claims);
-	if (!claims_principal(token.claims, token.issuer, &principal))
+	check_role(token, over_http);
+	if (token->issuer == NULL)
+		authz_session_require_live(token->claims);
+	if (!claims_principal(token->claims, token->issuer, &principal))
 	{
 		/* A service may have a role and no name; a foreign subject has one. */
-		if (!over_http || token.issuer != NULL)
+		if (!over_http || token->issuer != NULL)
 			ereport(ERROR,
 					(errcode(over_http ? AUTHZ_ERRCODE_HTTP_403 : AUTHZ_ERRCODE_TOKEN_SUBJECT),
 					 errmsg("token names no principal of this database"),
-					 token.issuer != NULL ?
-					 errdetail("The subject is not mapped, and issuer \"%s\" has no principal type.", token.issuer->issuer) :
+					 token->issuer != NULL ?
+					 errdetail("The subject is not mapped, and issuer \"%s\" has no principal type.", token->issuer->issuer) :
 					 errdetail("It has neither a claim \"principal\" nor a claim \"sub\".")));
 		principal = (Datum) 0;
 	}
 
 	if (pinned_claims == NULL)
-		principal_pin(token.claims, principal);
+		principal_pin(token->claims, principal);
 	else if (!principals_equal(pinned_principal, principal))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -239,42 +238,99 @@ pin_token(const char *text, size_t len, bool over_http)
 Datum
 authz_set_principal(PG_FUNCTION_ARGS)
 {
-	text	   *token = PG_GETARG_TEXT_PP(0);
+	text	   *text_token = PG_GETARG_TEXT_PP(0);
+	AuthzToken	token;
 
-	PG_RETURN_DATUM(pin_token(VARDATA_ANY(token), VARSIZE_ANY_EXHDR(token), false));
+	PG_RETURN_DATUM(pin_token(VARDATA_ANY(text_token), VARSIZE_ANY_EXHDR(text_token), false, &token));
+}
+
+/* ---------------------------------------------------------------- over HTTP */
+
+/* A parameter that a gateway has set to a JSON object; NULL: it has not. */
+static Jsonb *
+gateway_object(const char *name)
+{
+	const char *setting = GetConfigOption(name, true, false);
+	Jsonb	   *object;
+
+	if (setting == NULL || setting[0] == '\0')
+		return NULL;
+	object = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(setting)));
+	return JB_ROOT_IS_OBJECT(object) ? object : NULL;
+}
+
+static Jsonb *
+object_without(Jsonb *object, const char *name)
+{
+	return DatumGetJsonbP(DirectFunctionCall2(jsonb_delete, JsonbPGetDatum(object),
+											  CStringGetTextDatum(name)));
+}
+
+/*
+ * Is the token that was pinned (NULL: none) the one that the gateway took role
+ * and claims from?  A request may have several Authorization headers: PostgREST
+ * verifies the first and hands on the last.  It adds the claim "role" where the
+ * token has none, and without a token has no claims but that.
+ */
+static void
+require_gateways_token(const AuthzToken *token)
+{
+	Jsonb	   *theirs = gateway_object(CLAIMS_SETTING);
+	Jsonb	   *ours = token != NULL ? token->claims : NULL;
+
+	if (theirs == NULL)
+		return;
+	/* Without foreign issuers, who has a role to give has an own key. */
+	if (ours == NULL ||
+		(authz_token_claim(ours, "role") == NULL && !authz_issuer_any()))
+		theirs = object_without(theirs, "role");
+	if (ours == NULL ? JB_ROOT_COUNT(theirs) == 0 :
+		compareJsonbContainers(&object_without(ours, "aud")->root,
+							   &object_without(theirs, "aud")->root) == 0)
+		return;
+	ereport(ERROR,
+			(errcode(AUTHZ_ERRCODE_HTTP_401),
+			 errmsg("the request's token is not the one that the gateway verified"),
+			 errhint("Send one header \"Authorization: Bearer <token>\". Where other issuers are trusted, a token needs a claim \"role\".")));
+}
+
+/* The bearer token of an Authorization header, as PostgREST finds it there. */
+static const char *
+bearer_token(const JsonbValue *header, size_t *len)
+{
+	static const char scheme[] = "bearer";
+	static const char space[] = " \t\n\v\f\r";
+	const char *text = header->val.string.val;
+	const char *end = text + header->val.string.len;
+
+	if (end - text <= (int) strlen(scheme) ||
+		pg_strncasecmp(text, scheme, strlen(scheme)) != 0)
+		return NULL;
+	text += strlen(scheme);
+	if (strchr(space, *text) == NULL)
+		return NULL;
+	while (text < end && strchr(space, *text) != NULL)
+		text++;
+	*len = end - text;
+	return text;
 }
 
 /*
  * http_pre_request(): pin the bearer token of the request's headers.  It is
- * for PostgREST's db-pre-request; without a token it does nothing.
+ * for PostgREST's db-pre-request; without a token there is nothing to pin.
  */
 Datum
 authz_http_pre_request(PG_FUNCTION_ARGS)
 {
-	static const char scheme[] = "bearer ";
-	const char *setting = GetConfigOption("request.headers", true, false);
-	Jsonb	   *headers;
-	JsonbValue *value;
-	const char *text;
-	int			len;
+	Jsonb	   *headers = gateway_object("request.headers");
+	JsonbValue *header = headers != NULL ? authz_token_claim(headers, "authorization") : NULL;
+	size_t		len;
+	const char *text = header != NULL ? bearer_token(header, &len) : NULL;
+	AuthzToken	token;
 
-	if (setting == NULL || setting[0] == '\0')
-		PG_RETURN_VOID();
-	headers = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(setting)));
-	if (!JB_ROOT_IS_OBJECT(headers))
-		PG_RETURN_VOID();
-	value = authz_token_claim(headers, "authorization");
-	if (value == NULL)
-		PG_RETURN_VOID();
-	text = value->val.string.val;
-	len = value->val.string.len;
-	if (len < (int) strlen(scheme) || pg_strncasecmp(text, scheme, strlen(scheme)) != 0)
-		PG_RETURN_VOID();
-	text += strlen(scheme);
-	len -= (int) strlen(scheme);
-	while (len > 0 && *text == ' ')
-		text++, len--;
-	pin_token(text, len, true);
+	if (text != NULL)
+		pin_token(text, len, true, &token);
+	require_gateways_token(text != NULL ? &token : NULL);
 	PG_RETURN_VOID();
 }
 

@@ -137,7 +137,28 @@ EXCEPTION WHEN OTHERS THEN
 END $$;
 ROLLBACK;
 RESET SESSION AUTHORIZATION;
--- It goes before what a gateway says.
+-- It has to be the one that the gateway took the claims from: of several
+-- Authorization headers PostgREST verifies the first and hands on the last.
+CREATE FUNCTION gateway(claims jsonb) RETURNS text LANGUAGE sql AS $$
+	SELECT set_config('request.jwt.claims', claims::text, true) $$;
+BEGIN;
+SELECT header('authorization', E'Bearer\t' || :'alice') IS NULL, gateway(authz.jwt_decode(:'alice') -> 'claims' || '{"role": "added"}') IS NULL,
+	authz.http_pre_request(), authz.current_principal();
+SAVEPOINT s;
+SELECT gateway(authz.jwt_decode(:'alice') -> 'claims' || '{"groups": ["staff"]}') IS NULL, authz.http_pre_request();
+ROLLBACK TO s;
+SELECT gateway(authz.jwt_decode(:'bob') -> 'claims') IS NULL, authz.http_pre_request();
+ROLLBACK TO s;
+SELECT header('authorization', 'Digest x') IS NULL, authz.http_pre_request();
+ROLLBACK TO s;
+SELECT header('host', 'localhost') IS NULL, gateway('{"role": "anonymous"}') IS NULL, authz.http_pre_request();
+ROLLBACK;
+BEGIN;
+SELECT authz.jwt_sign('{"sub": "alice", "role": "reader"}') AS reader \gset
+SELECT header('authorization', 'Bearer ' || :'reader') IS NULL, gateway(authz.jwt_decode(:'reader') -> 'claims') IS NULL, authz.http_pre_request();
+SELECT gateway(authz.jwt_decode(:'reader') -> 'claims' || '{"role": "writer"}') IS NULL, authz.http_pre_request();
+ROLLBACK;
+-- A pinned principal goes before what a gateway says.
 SELECT authz.gateway_register('regress_authz_app');
 SET SESSION AUTHORIZATION regress_authz_app;
 SET request.jwt.claims = '{"sub": "carol"}';
