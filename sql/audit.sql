@@ -235,52 +235,6 @@ CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON authz.signing_keys
 	FOR EACH ROW EXECUTE FUNCTION authz.audit_key();
 ALTER TABLE authz.signing_keys ENABLE ALWAYS TRIGGER audit;
 
-CREATE FUNCTION authz.audit_policies() RETURNS trigger
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-	column_name text := CASE TG_TABLE_NAME WHEN 'policies' THEN 'policy_id' WHEN 'policy_links' THEN 'link_id' ELSE 'policy_set' END;
-	changed record;
-BEGIN
-	IF TG_OP = 'TRUNCATE' THEN
-		PERFORM authz.audit_write(json_build_array(json_build_object(
-			'event', 'policy_change', 'action', TG_OP, 'details', json_build_object('table', TG_TABLE_NAME))));
-		RETURN NULL;
-	END IF;
-	/* One record a statement and set, with the names of the first hundred. */
-	FOR changed IN EXECUTE format(
-		'SELECT policy_set, count(*) AS n, (array_agg(%1$I ORDER BY %1$I))[1:100] AS ids FROM changed_rows GROUP BY policy_set', column_name)
-	LOOP
-		PERFORM authz.audit_write(json_build_array(json_build_object(
-			'event', 'policy_change', 'action', TG_OP, 'target', changed.policy_set, 'policy_set', changed.policy_set,
-			'policy_version', authz.policy_version(changed.policy_set),
-			'details', json_build_object('table', TG_TABLE_NAME, 'rows', changed.n, 'ids', changed.ids))));
-	END LOOP;
-	RETURN NULL;
-END
-$$;
-COMMENT ON FUNCTION authz.audit_policies() IS
-	'Trigger: records changes of policies, links and schemas, one record a statement and policy set; what the rows were is in authz.policy_history';
-DO $$
-DECLARE
-	t text;
-BEGIN
-	FOREACH t IN ARRAY '{policies,policy_links,schema}'::text[] LOOP
-		EXECUTE format('CREATE TRIGGER audit_insert AFTER INSERT ON authz.%I REFERENCING NEW TABLE AS changed_rows
-			FOR EACH STATEMENT EXECUTE FUNCTION authz.audit_policies()', t);
-		EXECUTE format('CREATE TRIGGER audit_update AFTER UPDATE ON authz.%I REFERENCING NEW TABLE AS changed_rows
-			FOR EACH STATEMENT EXECUTE FUNCTION authz.audit_policies()', t);
-		EXECUTE format('CREATE TRIGGER audit_delete AFTER DELETE ON authz.%I REFERENCING OLD TABLE AS changed_rows
-			FOR EACH STATEMENT EXECUTE FUNCTION authz.audit_policies()', t);
-		EXECUTE format('CREATE TRIGGER audit_truncate AFTER TRUNCATE ON authz.%I
-			FOR EACH STATEMENT EXECUTE FUNCTION authz.audit_policies()', t);
-		EXECUTE format('ALTER TABLE authz.%1$I ENABLE ALWAYS TRIGGER audit_insert, ENABLE ALWAYS TRIGGER audit_update,
-			ENABLE ALWAYS TRIGGER audit_delete, ENABLE ALWAYS TRIGGER audit_truncate', t);
-	END LOOP;
-END
-$$;
-
 /* --------------------------------------------------------------- partitions */
 
 CREATE FUNCTION authz.audit_partition_create(month date) RETURNS boolean
@@ -405,5 +359,5 @@ COMMENT ON FUNCTION authz.user_forget(uuid) IS
 
 REVOKE ALL ON TABLE authz.audit_logs, authz.audit_logs_default, authz.audit_personal FROM PUBLIC;
 REVOKE ALL ON FUNCTION authz.audit_write(json), authz.audit_keep(json), authz.audit_write_drained(json, bigint), authz.audit_failure(text, uuid, json), authz.audit_drain(integer), authz.audit_state(),
-	authz.audit_session(), authz.audit_key(), authz.audit_policies(), authz.audit_partition_create(date), authz.audit_partitions(),
+	authz.audit_session(), authz.audit_key(), authz.audit_partition_create(date), authz.audit_partitions(),
 	authz.user_export(uuid), authz.user_forget(uuid) FROM PUBLIC;

@@ -182,8 +182,7 @@ BEGIN
 		string_agg(format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I;', t.tbl, t.tgname), ' ' ORDER BY t.tbl, t.tgname) FILTER (WHERE NOT fine)
 	INTO ok, state, fix
 	FROM (SELECT g.tgname, g.tgrelid::regclass::text AS tbl,
-				/* History is of this server's own changes. */
-				g.tgenabled = 'A' OR (g.tgname LIKE 'history%' AND g.tgenabled = 'O') AS fine
+				g.tgenabled = 'A' AS fine
 		  FROM pg_trigger g JOIN pg_class c ON c.oid = g.tgrelid
 		  JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'
 		  JOIN pg_extension x ON d.refclassid = 'pg_extension'::regclass AND x.oid = d.refobjid AND x.extname = 'authz'

@@ -124,27 +124,27 @@ LANGUAGE c AS 'MODULE_PATHNAME', 'authz_policy_versions_before_row';
 CREATE FUNCTION authz.policy_changes_before_row() RETURNS trigger
 LANGUAGE c AS 'MODULE_PATHNAME', 'authz_policy_changes_before_row';
 COMMENT ON FUNCTION authz.policy_changes_before_row() IS 'Trigger: nobody else writes there';
-COMMENT ON FUNCTION authz.policies_before_statement() IS 'Trigger: writers of policies queue up';
-COMMENT ON FUNCTION authz.policies_before_row() IS 'Trigger: refuses a policy that does not parse';
+COMMENT ON FUNCTION authz.policies_before_statement() IS 'Trigger: writers of policies queue up; keeps what is truncated';
+COMMENT ON FUNCTION authz.policies_before_row() IS 'Trigger: refuses a policy that does not parse; keeps what a row was';
 COMMENT ON FUNCTION authz.policies_after_row() IS
 	'Trigger: refuses what a link contradicts or does not validate; notes which sets have changed';
-COMMENT ON FUNCTION authz.policies_after_statement() IS 'Trigger: advances the version of the sets that have changed';
-COMMENT ON FUNCTION authz.policy_links_before_statement() IS 'Trigger: writers of policies queue up';
-COMMENT ON FUNCTION authz.policy_links_before_row() IS 'Trigger: notes which sets had no links';
+COMMENT ON FUNCTION authz.policies_after_statement() IS 'Trigger: advances the version of the sets that have changed, and records that';
+COMMENT ON FUNCTION authz.policy_links_before_statement() IS 'Trigger: writers of policies queue up; keeps what is truncated';
+COMMENT ON FUNCTION authz.policy_links_before_row() IS 'Trigger: notes which sets had no links; keeps what a row was';
 COMMENT ON FUNCTION authz.policy_links_after_row() IS
 	'Trigger: refuses a link that does not fit its template; notes which sets have changed';
 COMMENT ON FUNCTION authz.policy_links_after_statement() IS
-	'Trigger: advances the version of the sets that have changed';
-COMMENT ON FUNCTION authz.schema_before_statement() IS 'Trigger: writers of policies queue up';
-COMMENT ON FUNCTION authz.schema_before_row() IS 'Trigger: refuses what is no schema';
+	'Trigger: advances the version of the sets that have changed, and records that';
+COMMENT ON FUNCTION authz.schema_before_statement() IS 'Trigger: writers of policies queue up; keeps what is truncated';
+COMMENT ON FUNCTION authz.schema_before_row() IS 'Trigger: refuses what is no schema; keeps what a row was';
 COMMENT ON FUNCTION authz.schema_after_row() IS 'Trigger: refuses a schema that stored policies do not validate against';
 COMMENT ON FUNCTION authz.schema_after_statement() IS
-	'Trigger: refuses schemas that stored entities do not fit; advances the version of the sets that have changed';
+	'Trigger: refuses schemas that stored entities do not fit; advances the version of the sets that have changed, and records that';
 COMMENT ON FUNCTION authz.policy_versions_before_row() IS 'Trigger: a version never goes back';
 
 CREATE TRIGGER before_statement BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON authz.policies
 	FOR EACH STATEMENT EXECUTE FUNCTION authz.policies_before_statement();
-CREATE TRIGGER before_row BEFORE INSERT OR UPDATE ON authz.policies
+CREATE TRIGGER before_row BEFORE INSERT OR UPDATE OR DELETE ON authz.policies
 	FOR EACH ROW EXECUTE FUNCTION authz.policies_before_row();
 CREATE TRIGGER after_row AFTER INSERT OR UPDATE OR DELETE ON authz.policies
 	FOR EACH ROW EXECUTE FUNCTION authz.policies_after_row();
@@ -152,7 +152,7 @@ CREATE TRIGGER after_statement AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON a
 	FOR EACH STATEMENT EXECUTE FUNCTION authz.policies_after_statement();
 CREATE TRIGGER before_statement BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON authz.policy_links
 	FOR EACH STATEMENT EXECUTE FUNCTION authz.policy_links_before_statement();
-CREATE TRIGGER before_row BEFORE INSERT OR UPDATE ON authz.policy_links
+CREATE TRIGGER before_row BEFORE INSERT OR UPDATE OR DELETE ON authz.policy_links
 	FOR EACH ROW EXECUTE FUNCTION authz.policy_links_before_row();
 CREATE TRIGGER after_row AFTER INSERT OR UPDATE OR DELETE ON authz.policy_links
 	FOR EACH ROW EXECUTE FUNCTION authz.policy_links_after_row();
@@ -160,7 +160,7 @@ CREATE TRIGGER after_statement AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON a
 	FOR EACH STATEMENT EXECUTE FUNCTION authz.policy_links_after_statement();
 CREATE TRIGGER before_statement BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON authz.schema
 	FOR EACH STATEMENT EXECUTE FUNCTION authz.schema_before_statement();
-CREATE TRIGGER before_row BEFORE INSERT OR UPDATE ON authz.schema
+CREATE TRIGGER before_row BEFORE INSERT OR UPDATE OR DELETE ON authz.schema
 	FOR EACH ROW EXECUTE FUNCTION authz.schema_before_row();
 CREATE TRIGGER after_row AFTER INSERT OR UPDATE OR DELETE ON authz.schema
 	FOR EACH ROW EXECUTE FUNCTION authz.schema_after_row();

@@ -34,75 +34,6 @@ RETURN r - ARRAY['policy_set', 'policy_id', 'link_id', 'ordinal', 'since'];
 COMMENT ON FUNCTION authz.policy_row_content(jsonb) IS
 	'What a row of policies, policy_links or schema says, without its key';
 
-/*
- * BEFORE ROW, so that the version that a row holds from and the one that the
- * former row holds to are the same, whatever else the command changes.  Not
- * ENABLE ALWAYS: an apply worker gets both from the publisher.
- */
-CREATE FUNCTION authz.policy_history_before_row() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-	kind text := CASE TG_TABLE_NAME WHEN 'policies' THEN 'policy' WHEN 'policy_links' THEN 'link' ELSE 'schema' END;
-	former jsonb;
-	next bigint;
-BEGIN
-	former := to_jsonb(OLD);
-	IF TG_OP = 'UPDATE' THEN
-		NEW.since := OLD.since;
-		IF to_jsonb(NEW) - 'ordinal' = former - 'ordinal' THEN
-			RETURN NEW;
-		END IF;
-		NEW.since := authz.policy_version(NEW.policy_set) + 1;
-	END IF;
-	next := authz.policy_version(OLD.policy_set) + 1;
-	/* What came and goes within one version was never there. */
-	IF OLD.since < next THEN
-		INSERT INTO authz.policy_history (policy_set, kind, id, content, valid_from, valid_to, author, changed_at, transaction_id)
-		VALUES (OLD.policy_set, kind, coalesce(former ->> 'policy_id', former ->> 'link_id', ''),
-			authz.policy_row_content(former), OLD.since, next, session_user, now(), pg_current_xact_id())
-		/* Who deletes version rows begins anew. */
-		ON CONFLICT ON CONSTRAINT policy_history_pkey DO UPDATE
-			SET content = excluded.content, valid_from = excluded.valid_from, author = excluded.author,
-				changed_at = excluded.changed_at, transaction_id = excluded.transaction_id;
-	END IF;
-	RETURN CASE WHEN TG_OP = 'UPDATE' THEN NEW ELSE OLD END;
-END $$;
-COMMENT ON FUNCTION authz.policy_history_before_row() IS
-	'Trigger: notes since which version a row holds that has changed, and keeps what it was before';
-
-CREATE FUNCTION authz.policy_history_before_truncate() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-	EXECUTE format(
-		'INSERT INTO authz.policy_history (policy_set, kind, id, content, valid_from, valid_to, author, changed_at, transaction_id)
-		SELECT t.policy_set, %L, %s, authz.policy_row_content(to_jsonb(t)), t.since, authz.policy_version(t.policy_set) + 1,
-			session_user, now(), pg_current_xact_id()
-		FROM authz.%I t WHERE t.since <= authz.policy_version(t.policy_set)
-		ON CONFLICT ON CONSTRAINT policy_history_pkey DO UPDATE
-			SET content = excluded.content, valid_from = excluded.valid_from, author = excluded.author,
-				changed_at = excluded.changed_at, transaction_id = excluded.transaction_id',
-		CASE TG_TABLE_NAME WHEN 'policies' THEN 'policy' WHEN 'policy_links' THEN 'link' ELSE 'schema' END,
-		CASE TG_TABLE_NAME WHEN 'policies' THEN 't.policy_id' WHEN 'policy_links' THEN 't.link_id' ELSE '''''' END,
-		TG_TABLE_NAME);
-	RETURN NULL;
-END $$;
-COMMENT ON FUNCTION authz.policy_history_before_truncate() IS 'Trigger: keeps what the rows were before';
-
-CREATE TRIGGER history BEFORE UPDATE OR DELETE ON authz.policies
-	FOR EACH ROW EXECUTE FUNCTION authz.policy_history_before_row();
-CREATE TRIGGER history BEFORE UPDATE OR DELETE ON authz.policy_links
-	FOR EACH ROW EXECUTE FUNCTION authz.policy_history_before_row();
-CREATE TRIGGER history BEFORE UPDATE OR DELETE ON authz.schema
-	FOR EACH ROW EXECUTE FUNCTION authz.policy_history_before_row();
-CREATE TRIGGER history_truncate BEFORE TRUNCATE ON authz.policies
-	FOR EACH STATEMENT EXECUTE FUNCTION authz.policy_history_before_truncate();
-CREATE TRIGGER history_truncate BEFORE TRUNCATE ON authz.policy_links
-	FOR EACH STATEMENT EXECUTE FUNCTION authz.policy_history_before_truncate();
-CREATE TRIGGER history_truncate BEFORE TRUNCATE ON authz.schema
-	FOR EACH STATEMENT EXECUTE FUNCTION authz.policy_history_before_truncate();
-
 CREATE FUNCTION authz.policy_state(version bigint, policy_set text DEFAULT NULL)
 RETURNS TABLE (kind text, id text, content jsonb)
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
@@ -260,7 +191,6 @@ END $$;
 COMMENT ON FUNCTION authz.policy_what_if(text, jsonb, text, text, boolean) IS
 	'Which requests (an array of {"principal", "action", "resource", "context", "entities"}; null: those of authz.policy_tests) would get another decision if a .cedar file were applied; changes nothing';
 
-REVOKE ALL ON FUNCTION authz.policy_row_content(jsonb), authz.policy_history_before_row(), authz.policy_history_before_truncate(),
-	authz.policy_state(bigint, text), authz.policy_diff(bigint, bigint, text), authz.policy_restore(bigint, text),
+REVOKE ALL ON FUNCTION authz.policy_row_content(jsonb), authz.policy_state(bigint, text), authz.policy_diff(bigint, bigint, text), authz.policy_restore(bigint, text),
 	authz.authz_decide(authz.entity_uid, authz.entity_uid, authz.entity_uid, jsonb, jsonb, text, bigint),
 	authz.policy_what_if(text, jsonb, text, text, boolean) FROM PUBLIC;

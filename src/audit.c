@@ -48,6 +48,7 @@
 
 #include "audit.h"
 #include "check.h"
+#include "relation.h"
 
 /* Databases of one server that have a ring; those that come later use the log. */
 #define RINGS 16
@@ -408,6 +409,48 @@ authz_audit_attempt(const char *result, const text *account, const text *address
 	appendStringInfoChar(&buf, '}');
 	if (!audit_keep(buf.data, buf.len) && !XactReadOnly && !IsInParallelMode())
 		audit_write(buf.data);
+}
+
+static int
+id_compare(const ListCell *a, const ListCell *b)
+{
+	return strcmp(lfirst(a), lfirst(b));
+}
+
+void
+authz_audit_policy_change(Relation rel, const char *action, const char *set,
+						  int64 version, int64 rows, List *ids)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid			types[4] = {TEXTOID, TEXTOID, INT8OID, JSONBOID};
+	Datum		values[4] = {CStringGetTextDatum(action)};
+	StringInfoData details;
+
+	initStringInfo(&details);
+	appendStringInfoString(&details, "{\"table\": ");
+	escape_json(&details, RelationGetRelationName(rel));
+	if (set != NULL)
+	{
+		ListCell   *lc;
+
+		values[1] = CStringGetTextDatum(set);
+		values[2] = Int64GetDatum(version);
+		appendStringInfo(&details, ", \"rows\": " INT64_FORMAT ", \"ids\": [", rows);
+		list_sort(ids, id_compare);
+		foreach(lc, ids)
+		{
+			if (lc != list_head(ids))
+				appendStringInfoChar(&details, ',');
+			escape_json(&details, lfirst(lc));
+		}
+		appendStringInfoChar(&details, ']');
+	}
+	appendStringInfoChar(&details, '}');
+	values[3] = DirectFunctionCall1(jsonb_in, CStringGetDatum(details.data));
+	authz_execute_as_owner_of(rel, &plan,
+							  "INSERT INTO authz.audit_logs (event, action, target, policy_set, policy_version, details)"
+							  " VALUES ('policy_change', $1, $2, $2, $3, $4)",
+							  lengthof(types), types, values, set != NULL ? NULL : " nn ");
 }
 
 /* audit_keep(record json) → boolean: false: it is only in the server's log. */

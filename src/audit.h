@@ -8,7 +8,9 @@
 #ifndef AUTHZ_AUDIT_H
 #define AUTHZ_AUDIT_H
 
+#include "nodes/pg_list.h"
 #include "portability/instr_time.h"
+#include "utils/rel.h"
 
 #include "cedar/cedar.h"
 #include "policy.h"
@@ -28,6 +30,17 @@ extern void authz_audit_decision(const AuthzPolicyVersion *version,
  */
 extern void authz_audit_attempt(const char *result, const text *account,
 								const text *address);
+
+/* As many names of changed policies does a record have at most. */
+#define AUTHZ_AUDIT_IDS 100
+
+/*
+ * Record, in this transaction, that rows of a table of the policy store were
+ * written: INSERT, UPDATE, DELETE, or TRUNCATE of all of it, with set NULL.
+ * ids are the names (char *) of the first of them; they are put in order.
+ */
+extern void authz_audit_policy_change(Relation rel, const char *action, const char *set,
+									  int64 version, int64 rows, List *ids);
 
 /* Before the GUC prefix is reserved. */
 extern void authz_audit_init(void);

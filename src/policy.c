@@ -74,9 +74,11 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
+#include "audit.h"
 #include "error.h"
 #include "host.h"
 #include "policy.h"
+#include "policy_history.h"
 #include "policy_link.h"
 #include "policy_schema.h"
 #include "policy_store.h"
@@ -408,9 +410,10 @@ changes_write(const char *set, int64 version, TransactionId former, List *ids)
 
 /*
  * Write a set's version row.  Under the proxy lock, so nobody else is at it.
- * False when there is none, and VERSION_AT_LEAST does not make one.
+ * Gives the version; 0 when there is none, and VERSION_AT_LEAST does not make
+ * one.
  */
-static bool
+static int64
 version_row_write(const char *set, const VersionChange *change)
 {
 	AuthzRelations rels = *authz_relations();
@@ -422,6 +425,7 @@ version_row_write(const char *set, const VersionChange *change)
 	Datum		values[Natts_policy_versions] = {0};
 	bool		nulls[Natts_policy_versions] = {0};
 	bool		replace[Natts_policy_versions] = {0};
+	int64		version = 1;
 
 	LockRelationOid(rels.policy_proxy, ShareRowExclusiveLock);
 	if (change->how != VERSION_AT_LEAST)
@@ -442,8 +446,7 @@ version_row_write(const char *set, const VersionChange *change)
 	tuple = systable_getnext(scan);
 	if (HeapTupleIsValid(tuple))
 	{
-		int64		version = version_row_number(versions, tuple);
-
+		version = version_row_number(versions, tuple);
 		if (change->how == VERSION_AT_LEAST)
 		{
 			version = Max(version, change->at_least);
@@ -474,7 +477,7 @@ version_row_write(const char *set, const VersionChange *change)
 	else if (change->how != VERSION_AT_LEAST)
 	{
 		values[Anum_policy_versions_policy_set - 1] = CStringGetTextDatum(set);
-		values[Anum_policy_versions_version - 1] = Int64GetDatum(1);
+		values[Anum_policy_versions_version - 1] = Int64GetDatum(version);
 		changed = heap_form_tuple(RelationGetDescr(versions), values, nulls);
 		CatalogTupleInsert(versions, changed);
 	}
@@ -482,13 +485,13 @@ version_row_write(const char *set, const VersionChange *change)
 	UnregisterSnapshot(snapshot);
 	table_close(versions, NoLock);
 	if (changed == NULL)
-		return false;
+		return 0;
 
 	heap_freetuple(changed);
 	CacheInvalidateRelcacheByRelid(rels.policy_proxy);
 	/* The next write of the row, and the next check, see this one. */
 	CommandCounterIncrement();
-	return true;
+	return version;
 }
 
 static void
@@ -554,7 +557,7 @@ authz_store_new_tuple(const TriggerData *trigdata)
 }
 
 void
-authz_store_before_statement(AuthzStoreTable table)
+authz_store_before_statement(const TriggerData *trigdata, AuthzStoreTable table)
 {
 	Oid			relid;
 	Oid			pkey;
@@ -562,54 +565,43 @@ authz_store_before_statement(AuthzStoreTable table)
 	LockRelationOid(authz_relations()->policy_proxy, ShareRowExclusiveLock);
 	store_relations(table, &relid, &pkey);
 	authz_write_begin(relid);
+	if (TRIGGER_FIRED_BY_TRUNCATE(trigdata->tg_event))
+		authz_policy_history_before_truncate(trigdata, table);
 }
 
-/* Where each table has the version since which a row holds. */
-static const int since_columns[] = {
-	Anum_policies_since,
-	Anum_policy_links_since,
-	Anum_schema_since
-};
+int64
+authz_store_next_version(AuthzStoreTable table, const char *set)
+{
+	AuthzWrite *write = store_write(table);
+	AuthzWriteSet *written;
+	bool		found;
 
-StaticAssertDecl(lengthof(since_columns) == AUTHZ_STORE_TABLES,
-				 "since_columns has one line for each AuthzStoreTable");
+	if (write == NULL)
+		return authz_policy_version_now(set) + 1;
+	written = authz_write_set(write, set, &found);
+	if (written->next == 0)
+		written->next = authz_policy_version_now(set) + 1;
+	return written->next;
+}
 
 HeapTuple
-authz_store_before_row(const TriggerData *trigdata, AuthzStoreTable table, const char *set)
+authz_store_before_row(const TriggerData *trigdata, AuthzStoreTable table)
 {
-	HeapTuple	tuple = authz_store_new_tuple(trigdata);
-	TupleDesc	desc = RelationGetDescr(trigdata->tg_relation);
 	AuthzWrite *write = store_write(table);
-	int			column = since_columns[table];
-	int64		next = 0;
-	bool		isnull;
-	Datum		since;
 
-	/* Updates are policy_history_before_row's. */
-	if (!TRIGGER_FIRED_BY_INSERT(trigdata->tg_event))
-		return tuple;
-	if (write != NULL)
+	if (write != NULL && TRIGGER_FIRED_BY_INSERT(trigdata->tg_event))
 	{
 		bool		found;
+		const char *set = authz_policy_column(trigdata->tg_trigtuple,
+											  RelationGetDescr(trigdata->tg_relation),
+											  Anum_store_policy_set);
 		AuthzWriteSet *written = authz_write_set(write, set, &found);
 
 		/* The first row for this set: afterwards nobody can tell any more. */
 		if (!found)
 			written->was_empty = !authz_store_has_rows(table, set);
-		if (written->next == 0)
-			written->next = authz_policy_version_now(set) + 1;
-		next = written->next;
 	}
-
-	/* A dump knows since when, and so does a publisher. */
-	heap_getattr(tuple, column, desc, &isnull);
-	if (!isnull && (authz_store_is_restoring() || !authz_store_is_checked()))
-		return tuple;
-	if (next == 0)
-		next = authz_policy_version_now(set) + 1;
-	since = Int64GetDatum(next);
-	isnull = false;
-	return heap_modify_tuple_by_cols(tuple, desc, 1, &column, &since, &isnull);
+	return authz_policy_history_before_row(trigdata, table);
 }
 
 /* Ids that a command has changed; one more than are written down: too many. */
@@ -629,6 +621,36 @@ store_note_ids(AuthzWriteSet *written, List *ids)
 		if (written->ids == NIL || strcmp(llast(written->ids), id) != 0)
 			written->ids = lappend(written->ids, pstrdup(id));
 	}
+	MemoryContextSwitchTo(old);
+}
+
+/* A row that a command has written, for the audit record. */
+static void
+store_note_row(const TriggerData *trigdata, AuthzStoreTable table)
+{
+	AuthzWrite *write = store_write(table);
+	HeapTuple	tuple = authz_store_new_tuple(trigdata);
+	TupleDesc	desc = RelationGetDescr(trigdata->tg_relation);
+	AuthzWriteOp op = AUTHZ_WRITE_DELETE;
+	AuthzWriteSet *written;
+	AuthzWriteRows *rows;
+	MemoryContext old;
+	bool		found;
+
+	if (write == NULL)
+		return;
+	if (TRIGGER_FIRED_BY_INSERT(trigdata->tg_event))
+		op = AUTHZ_WRITE_INSERT;
+	else if (TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event))
+		op = AUTHZ_WRITE_UPDATE;
+	written = authz_write_set(write, authz_policy_column(tuple, desc, Anum_store_policy_set), &found);
+	rows = &written->rows[op];
+	if (rows->n++ >= AUTHZ_AUDIT_IDS)
+		return;
+	old = MemoryContextSwitchTo(TopTransactionContext);
+	rows->ids = lappend(rows->ids,
+						authz_policy_column(tuple, desc, table == AUTHZ_STORE_SCHEMA ?
+											Anum_store_policy_set : Anum_store_id));
 	MemoryContextSwitchTo(old);
 }
 
@@ -660,26 +682,33 @@ store_row_changed(AuthzStoreTable table, HeapTuple tuple, TupleDesc desc, bool i
 	pfree(set);
 }
 
+bool
+authz_store_column_is_same(const TriggerData *trigdata, int column)
+{
+	TupleDesc	desc = RelationGetDescr(trigdata->tg_relation);
+	Form_pg_attribute attribute = TupleDescAttr(desc, column - 1);
+	bool		old_null;
+	bool		new_null;
+	Datum		old;
+	Datum		new;
+
+	if (attribute->attisdropped)
+		return true;
+	old = heap_getattr(trigdata->tg_trigtuple, column, desc, &old_null);
+	new = heap_getattr(trigdata->tg_newtuple, column, desc, &new_null);
+	return old_null == new_null &&
+		(old_null || datum_image_eq(old, new, attribute->attbyval, attribute->attlen));
+}
+
 /* Is all that an update changes a policy's place in the file? */
 static bool
-only_ordinal_changed(const TriggerData *trigdata, TupleDesc desc)
+only_ordinal_changed(const TriggerData *trigdata)
 {
-	for (int column = 1; column <= desc->natts; column++)
-	{
-		Form_pg_attribute attribute = TupleDescAttr(desc, column - 1);
-		bool		old_null;
-		bool		new_null;
-		Datum		old;
-		Datum		new;
-		bool		same;
+	int			natts = RelationGetDescr(trigdata->tg_relation)->natts;
 
-		if (attribute->attisdropped)
-			continue;
-		old = heap_getattr(trigdata->tg_trigtuple, column, desc, &old_null);
-		new = heap_getattr(trigdata->tg_newtuple, column, desc, &new_null);
-		same = old_null == new_null &&
-			(old_null || datum_image_eq(old, new, attribute->attbyval, attribute->attlen));
-		if (same == (column == Anum_policies_ordinal))
+	for (int column = 1; column <= natts; column++)
+	{
+		if (authz_store_column_is_same(trigdata, column) == (column == Anum_policies_ordinal))
 			return false;
 	}
 	return true;
@@ -690,8 +719,9 @@ authz_store_after_row(const TriggerData *trigdata, AuthzStoreTable table)
 {
 	TupleDesc	desc = RelationGetDescr(trigdata->tg_relation);
 
+	store_note_row(trigdata, table);
 	if (table == AUTHZ_STORE_POLICIES && TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event) &&
-		only_ordinal_changed(trigdata, desc))
+		only_ordinal_changed(trigdata))
 		return;
 
 	store_row_changed(table, trigdata->tg_trigtuple, desc,
@@ -700,6 +730,11 @@ authz_store_after_row(const TriggerData *trigdata, AuthzStoreTable table)
 		store_row_changed(table, trigdata->tg_newtuple, desc, false);
 }
 
+static const char *const write_ops[] = {"INSERT", "UPDATE", "DELETE"};
+
+StaticAssertDecl(lengthof(write_ops) == AUTHZ_WRITE_OPS,
+				 "write_ops has one line for each AuthzWriteOp");
+
 void
 authz_store_after_statement(const TriggerData *trigdata, AuthzStoreTable table)
 {
@@ -707,7 +742,10 @@ authz_store_after_statement(const TriggerData *trigdata, AuthzStoreTable table)
 	ListCell   *lc;
 
 	if (TRIGGER_FIRED_BY_TRUNCATE(trigdata->tg_event))
+	{
 		version_advance_all();
+		authz_audit_policy_change(trigdata->tg_relation, "TRUNCATE", NULL, 0, 0, NIL);
+	}
 	else if (write != NULL)
 	{
 		foreach(lc, write->sets)
@@ -718,9 +756,16 @@ authz_store_after_statement(const TriggerData *trigdata, AuthzStoreTable table)
 				.table = table,
 				.ids = set->ids
 			};
+			int64		version;
 
-			if (set->changed)
-				version_row_write(set->name, &change);
+			version = set->changed ? version_row_write(set->name, &change) :
+				authz_policy_version_now(set->name);
+			for (AuthzWriteOp op = 0; op < AUTHZ_WRITE_OPS; op++)
+			{
+				if (set->rows[op].n > 0)
+					authz_audit_policy_change(trigdata->tg_relation, write_ops[op], set->name,
+											  version, set->rows[op].n, set->rows[op].ids);
+			}
 		}
 	}
 	if (write != NULL)
@@ -734,11 +779,11 @@ Datum
 authz_policies_before_statement(PG_FUNCTION_ARGS)
 {
 	authz_store_check_trigger(fcinfo, AUTHZ_STORE_POLICIES, "policies_before_statement");
-	authz_store_before_statement(AUTHZ_STORE_POLICIES);
+	authz_store_before_statement((TriggerData *) fcinfo->context, AUTHZ_STORE_POLICIES);
 	return PointerGetDatum(NULL);
 }
 
-/* BEFORE ROW, INSERT or UPDATE: refuse what does not compile. */
+/* BEFORE ROW: refuse what does not compile; keep what there was. */
 Datum
 authz_policies_before_row(PG_FUNCTION_ARGS)
 {
@@ -756,6 +801,8 @@ authz_policies_before_row(PG_FUNCTION_ARGS)
 	char	   *text;
 
 	authz_store_check_trigger(fcinfo, AUTHZ_STORE_POLICIES, "policies_before_row");
+	if (TRIGGER_FIRED_BY_DELETE(trigdata->tg_event))
+		return PointerGetDatum(authz_store_before_row(trigdata, AUTHZ_STORE_POLICIES));
 	tuple = authz_store_new_tuple(trigdata);
 	desc = RelationGetDescr(trigdata->tg_relation);
 
@@ -774,7 +821,7 @@ authz_policies_before_row(PG_FUNCTION_ARGS)
 	policy_compile(arena, ast, set, id, text, strlen(text), &size);
 	cedar_arena_destroy(arena);
 
-	return PointerGetDatum(authz_store_before_row(trigdata, AUTHZ_STORE_POLICIES, set));
+	return PointerGetDatum(authz_store_before_row(trigdata, AUTHZ_STORE_POLICIES));
 }
 
 /*
@@ -873,7 +920,7 @@ authz_policy_versions_before_row(PG_FUNCTION_ARGS)
 		for (AuthzStoreTable table = 0; table < AUTHZ_STORE_TABLES; table++)
 			change.has[table] = DatumGetBool(heap_getattr(tuple, version_columns[table],
 														  desc, &isnull)) && !isnull;
-		if (version_row_write(set, &change))
+		if (version_row_write(set, &change) != 0)
 			return PointerGetDatum(NULL);
 	}
 	else

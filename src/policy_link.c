@@ -401,7 +401,7 @@ Datum
 authz_policy_links_before_statement(PG_FUNCTION_ARGS)
 {
 	authz_store_check_trigger(fcinfo, AUTHZ_STORE_LINKS, "policy_links_before_statement");
-	authz_store_before_statement(AUTHZ_STORE_LINKS);
+	authz_store_before_statement((TriggerData *) fcinfo->context, AUTHZ_STORE_LINKS);
 	return PointerGetDatum(NULL);
 }
 
@@ -418,9 +418,7 @@ authz_policy_links_before_row(PG_FUNCTION_ARGS)
 	desc = RelationGetDescr(trigdata->tg_relation);
 	heap_getattr(tuple, Anum_policy_links_policy_set, desc, &isnull);
 	if (!isnull)
-		tuple = authz_store_before_row(trigdata, AUTHZ_STORE_LINKS,
-									   authz_policy_column(tuple, desc,
-														   Anum_policy_links_policy_set));
+		tuple = authz_store_before_row(trigdata, AUTHZ_STORE_LINKS);
 	return PointerGetDatum(tuple);
 }
 

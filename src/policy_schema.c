@@ -642,7 +642,7 @@ Datum
 authz_schema_before_statement(PG_FUNCTION_ARGS)
 {
 	authz_store_check_trigger(fcinfo, AUTHZ_STORE_SCHEMA, "schema_before_statement");
-	authz_store_before_statement(AUTHZ_STORE_SCHEMA);
+	authz_store_before_statement((TriggerData *) fcinfo->context, AUTHZ_STORE_SCHEMA);
 	return PointerGetDatum(NULL);
 }
 
@@ -659,6 +659,8 @@ authz_schema_before_row(PG_FUNCTION_ARGS)
 	text	   *value;
 
 	authz_store_check_trigger(fcinfo, AUTHZ_STORE_SCHEMA, "schema_before_row");
+	if (TRIGGER_FIRED_BY_DELETE(trigdata->tg_event))
+		return PointerGetDatum(authz_store_before_row(trigdata, AUTHZ_STORE_SCHEMA));
 	tuple = authz_store_new_tuple(trigdata);
 	desc = RelationGetDescr(trigdata->tg_relation);
 
@@ -671,7 +673,7 @@ authz_schema_before_row(PG_FUNCTION_ARGS)
 	set = authz_policy_column(tuple, desc, Anum_schema_policy_set);
 	value = DatumGetTextPP(heap_getattr(tuple, Anum_schema_schema, desc, &isnull));
 	schema_of(set, VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value));
-	return PointerGetDatum(authz_store_before_row(trigdata, AUTHZ_STORE_SCHEMA, set));
+	return PointerGetDatum(authz_store_before_row(trigdata, AUTHZ_STORE_SCHEMA));
 }
 
 /* AFTER ROW: refuse what stored policies do not fit. */

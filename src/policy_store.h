@@ -90,22 +90,28 @@ extern bool authz_store_is_checked(void);
  */
 extern bool authz_store_is_restoring(void);
 
+/* The version of the set that the command that is writing the table makes. */
+extern int64 authz_store_next_version(AuthzStoreTable table, const char *set);
+
+/* Does an update leave the column as it is, byte for byte? */
+extern bool authz_store_column_is_same(const TriggerData *trigdata, int column);
+
 /* Has the table rows of the set (NULL: of any), as of now? */
 extern bool authz_store_has_rows(AuthzStoreTable table, const char *set);
 
 /*
  * What the triggers of all of them do; the function is one of this
  * table's.  Before a statement: queue up behind other writers.  Before a row
- * that is complete: note whether its set was empty; gives the row, one that is
- * inserted with the version since which it holds.  After a row: note that
- * its set has changed.  After the statement: advance each set touched.
+ * that is complete, or goes: note whether its set was empty, keep the former row;
+ * gives the row to write, with the version since which it holds.  After a row:
+ * note that its set has changed.  After the statement: advance each set touched,
+ * and record that.
  */
 extern void authz_store_check_trigger(FunctionCallInfo fcinfo, AuthzStoreTable table,
 									  const char *function);
 extern HeapTuple authz_store_new_tuple(const TriggerData *trigdata);
-extern void authz_store_before_statement(AuthzStoreTable table);
-extern HeapTuple authz_store_before_row(const TriggerData *trigdata, AuthzStoreTable table,
-										const char *set);
+extern void authz_store_before_statement(const TriggerData *trigdata, AuthzStoreTable table);
+extern HeapTuple authz_store_before_row(const TriggerData *trigdata, AuthzStoreTable table);
 extern void authz_store_after_row(const TriggerData *trigdata, AuthzStoreTable table);
 extern void authz_store_after_statement(const TriggerData *trigdata, AuthzStoreTable table);
 

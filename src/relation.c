@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * relation.c
- *	  Where the extension's tables and indexes are.
+ *	  Where the extension's tables and indexes are, and how triggers write to
+ *	  them.
  *
  * The OIDs are found by name once and kept until a relcache invalidation of
  * one of them (or of everything) says that they may have changed: DROP
@@ -16,6 +17,7 @@
 
 #include "catalog/namespace.h"
 #include "commands/trigger.h"
+#include "miscadmin.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -145,4 +147,35 @@ authz_check_trigger(FunctionCallInfo fcinfo, Oid relid, const char *function)
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function \"%s\" belongs to another table", function)));
+}
+
+void
+authz_execute_as_owner_of(Relation rel, SPIPlanPtr *plan, const char *command,
+						  int nargs, Oid *types, Datum *values, const char *nulls)
+{
+	SPIPlanPtr	prepared = plan != NULL ? *plan : NULL;
+	Oid			user;
+	int			context;
+	int			rc;
+
+	GetUserIdAndSecContext(&user, &context);
+	SetUserIdAndSecContext(rel->rd_rel->relowner, context | SECURITY_LOCAL_USERID_CHANGE);
+	SPI_connect();
+	if (prepared == NULL)
+	{
+		prepared = SPI_prepare(command, nargs, types);
+		if (prepared == NULL)
+			elog(ERROR, "SPI_prepare: %s", SPI_result_code_string(SPI_result));
+		if (plan != NULL)
+		{
+			if (SPI_keepplan(prepared) != 0)
+				elog(ERROR, "SPI_keepplan failed");
+			*plan = prepared;
+		}
+	}
+	rc = SPI_execute_plan(prepared, values, nulls, false, 0);
+	if (rc < 0)
+		elog(ERROR, "SPI_execute_plan: %s", SPI_result_code_string(rc));
+	SPI_finish();
+	SetUserIdAndSecContext(user, context);
 }

@@ -8,6 +8,9 @@
 #ifndef AUTHZ_RELATION_H
 #define AUTHZ_RELATION_H
 
+#include "executor/spi.h"
+#include "utils/rel.h"
+
 #define AUTHZ_SCHEMA "authz"
 
 typedef struct AuthzRelations
@@ -133,6 +136,15 @@ extern const AuthzRelations *authz_relations(void);
 /* Is one of the triggers' functions called by this table's trigger? */
 extern void authz_check_trigger(FunctionCallInfo fcinfo, Oid relid,
 								const char *function);
+
+/*
+ * Execute a command of one's own with the rights of the table's owner, as
+ * foreign keys do.  The plan is kept in *plan, NULL at first, for the next
+ * time; plan may be NULL.  All names in the command are qualified: it runs
+ * with the caller's search_path.
+ */
+extern void authz_execute_as_owner_of(Relation rel, SPIPlanPtr *plan, const char *command,
+									  int nargs, Oid *types, Datum *values, const char *nulls);
 
 extern void authz_relation_init(void);
 

@@ -408,7 +408,13 @@ authz_write_end(AuthzWrite *write)
 
 	slist_delete(&writes, &write->node);
 	foreach(lc, write->sets)
-		list_free_deep(((AuthzWriteSet *) lfirst(lc))->ids);
+	{
+		AuthzWriteSet *set = lfirst(lc);
+
+		list_free_deep(set->ids);
+		for (AuthzWriteOp op = 0; op < AUTHZ_WRITE_OPS; op++)
+			list_free_deep(set->rows[op].ids);
+	}
 	list_free_deep(write->sets);
 	pfree(write);
 }

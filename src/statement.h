@@ -70,12 +70,29 @@ typedef struct AuthzWrite
 	void	   *work;			/* entity.c's; NULL: none */
 } AuthzWrite;
 
+typedef enum AuthzWriteOp
+{
+	AUTHZ_WRITE_INSERT,
+	AUTHZ_WRITE_UPDATE,
+	AUTHZ_WRITE_DELETE
+} AuthzWriteOp;
+
+#define AUTHZ_WRITE_OPS (AUTHZ_WRITE_DELETE + 1)
+
+/* Rows that a command wrote, for the audit record. */
+typedef struct AuthzWriteRows
+{
+	int64		n;
+	List	   *ids;			/* char *: of the first of them */
+} AuthzWriteRows;
+
 typedef struct AuthzWriteSet
 {
 	bool		changed;		/* a row of it was written */
 	bool		was_empty;		/* it is known to have had none before */
 	int64		next;			/* the version that the command makes; 0: not asked */
 	List	   *ids;			/* char *: of the policies written, some twice */
+	AuthzWriteRows rows[AUTHZ_WRITE_OPS];
 	char		name[FLEXIBLE_ARRAY_MEMBER];
 } AuthzWriteSet;
 

@@ -43,12 +43,21 @@ INSERT INTO authz.policies (policy_set, policy_id, policy) VALUES ('a', 'p1', 'p
 	('a', 'p2', 'permit(principal, action, resource);'), ('b', 'p1', 'permit(principal, action, resource);');
 UPDATE authz.policies SET enabled = false WHERE policy_set = 'a' AND policy_id = 'p1';
 UPDATE authz.policies SET enabled = false WHERE policy_set = 'c';
+-- Both happen in one statement.
+INSERT INTO authz.policies (policy_set, policy_id, policy) VALUES ('a', 'p3', 'permit(principal, action, resource);'),
+	('a', 'p1', 'permit(principal, action, resource);') ON CONFLICT (policy_set, policy_id) DO UPDATE SET enabled = true;
+MERGE INTO authz.policies p USING (VALUES ('p3'), ('p4'), ('p5')) v (id) ON policy_set = 'a' AND policy_id = id
+	WHEN MATCHED THEN DELETE WHEN NOT MATCHED THEN INSERT (policy_set, policy_id, policy) VALUES ('a', id, 'permit(principal, action, resource);');
 INSERT INTO authz.policies (policy_set, policy_id, policy) VALUES ('b', 't', 'permit(principal == ?principal, action, resource);');
 INSERT INTO authz.policy_links (policy_set, link_id, template_id, principal) VALUES ('b', 'l', 't', authz.entity_uid('User', :'alice'));
 DELETE FROM authz.policies WHERE policy_set = 'a';
 INSERT INTO authz.schema (policy_set, schema) VALUES ('a', 'entity User;');
 TRUNCATE authz.schema;
 SELECT action, target, policy_set, policy_version - min(policy_version) OVER (PARTITION BY policy_set) AS version, details FROM authz.audit_logs WHERE event = 'policy_change' ORDER BY created_at;
+-- A hundred names at most.
+INSERT INTO authz.policies (policy_set, policy_id, policy) SELECT 'many', 'p' || i, 'permit(principal, action, resource);' FROM generate_series(1, 150) i;
+SELECT details->>'rows' AS rows, jsonb_array_length(details->'ids') AS ids, details->'ids'->>1 AS second FROM authz.audit_logs WHERE policy_set = 'many';
+DELETE FROM authz.policies WHERE policy_set = 'many';
 
 -- Decisions, when asked for.  Without the ring they are lines of the server's log.
 INSERT INTO authz.policies (policy_id, policy) VALUES ('yes', 'permit(principal == User::"a", action, resource);'),

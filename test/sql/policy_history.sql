@@ -54,6 +54,53 @@ TRUNCATE authz.policies, authz.policy_links;
 SELECT action, kind, id FROM authz.policy_diff(:third, authz.policy_version());
 ROLLBACK;
 
+-- What is kept is what the SQL of policy_state says of a row, however odd; not the owner's doing, nor in the order of triggers.
+CREATE ROLE history_editor;
+GRANT USAGE ON SCHEMA authz TO history_editor;
+GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON authz.policies, authz.policy_links, authz.schema TO history_editor;
+CREATE SCHEMA evil;
+CREATE FUNCTION evil.raises(bigint, bigint) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RAISE 'ran with the rights of %', current_user; END $$;
+CREATE OPERATOR evil.<= (FUNCTION = evil.raises, LEFTARG = bigint, RIGHTARG = bigint);
+CREATE FUNCTION evil.now() RETURNS timestamptz LANGUAGE sql AS $$ SELECT '-infinity'::timestamptz $$;
+GRANT USAGE ON SCHEMA evil TO history_editor;
+BEGIN;
+INSERT INTO authz.policies (policy_set, policy_id, policy, enabled) VALUES ('odd', E'q"\\ü\n', E'permit (principal == User::"\\u{1}", action, resource); // "ü" \\ \t', false),
+	('odd', 't', 'permit (principal == ?principal, action, resource == ?resource);', true), ('odd', 'long', 'permit (principal, action, resource); // ' || repeat(md5('1'), 1000), true);
+INSERT INTO authz.policy_links (policy_set, link_id, template_id, principal, resource) VALUES ('odd', 'l', 't', E'User::"\\"x\\u{1}"', 'Doc::"1"');
+INSERT INTO authz.schema (policy_set, schema, check_entities) VALUES ('odd', 'entity User, Doc; action view appliesTo { principal: User, resource: Doc };', false);
+CREATE TEMP TABLE state AS SELECT * FROM authz.policy_state(authz.policy_version('odd'), 'odd');
+SELECT authz.policy_version('odd') AS odd \gset
+SET LOCAL search_path = evil, pg_catalog;
+SET LOCAL ROLE history_editor;
+SAVEPOINT s;
+UPDATE authz.policies SET policy = replace(policy, ';', ' ;') WHERE policy_set = 'odd';
+UPDATE authz.policy_links SET resource = 'Doc::"2"' WHERE policy_set = 'odd';
+UPDATE authz.schema SET check_entities = true, schema = schema || ' ' WHERE policy_set = 'odd';
+RESET ROLE;
+SELECT count(*) AS n, count(*) FILTER (WHERE h.content = s.content AND h.valid_from <= :odd AND h.valid_to > :odd AND h.author = session_user AND h.changed_at = pg_catalog.now()
+	AND h.transaction_id = pg_current_xact_id()) AS same FROM authz.policy_history h JOIN pg_temp.state s USING (kind, id) WHERE policy_set = 'odd';
+ROLLBACK TO s;
+DELETE FROM authz.policy_links WHERE policy_set = 'odd';
+DELETE FROM authz.policies WHERE policy_set = 'odd';
+DELETE FROM authz.schema WHERE policy_set = 'odd';
+RESET ROLE;
+SELECT count(*) AS n, count(*) FILTER (WHERE h.content = s.content) AS same FROM authz.policy_history h JOIN pg_temp.state s USING (kind, id) WHERE policy_set = 'odd';
+ROLLBACK TO s;
+TRUNCATE authz.policies, authz.policy_links, authz.schema;
+RESET ROLE;
+SELECT count(*) AS n, count(*) FILTER (WHERE h.content = s.content AND h.changed_at = pg_catalog.now()) AS same FROM authz.policy_history h JOIN pg_temp.state s USING (kind, id) WHERE policy_set = 'odd';
+ROLLBACK;
+DROP SCHEMA evil CASCADE;
+DROP OWNED BY history_editor;
+DROP ROLE history_editor;
+-- Who plays a replica by hand makes history, too; what a row says is its own again has none.
+BEGIN;
+SET LOCAL session_replication_role = replica;
+UPDATE authz.policies SET policy = 'permit (principal == User::"z", action, resource);' WHERE policy_set = 'past' AND policy_id = 'n';
+UPDATE authz.policies SET since = 1, ordinal = 7 WHERE policy_set = 'past' AND policy_id = 'n';
+SELECT h.policy, h.valid_to - p.since AS gap FROM authz.policies p JOIN authz.policy_history h ON h.policy_set = p.policy_set AND h.id = p.policy_id AND h.valid_to > :third WHERE p.policy_set = 'past';
+ROLLBACK;
+
 -- What would change.
 SELECT * FROM authz.policy_what_if('@id("a") permit (principal == User::"a", action, resource);', '[{"principal": "User::\"a\"", "action": "Action::\"view\"", "resource": "User::\"x\""},
 	{"principal": "User::\"n\"", "action": "Action::\"view\"", "resource": "User::\"x\"", "context": {"k": 1}}]');
