@@ -13,7 +13,7 @@ OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c) $(wildcard src/cedar/*.c) $
 SHLIB_LINK = -lcrypto -lcrypt
 
 # The install script is these parts, in this order.
-SQL_PARTS = prolog entity entity_map cedar policy check policy_apply policy_history filter token protect identity identity_import session second_factor http http_session migration stats audit maintenance
+SQL_PARTS = prolog entity entity_map cedar policy check policy_apply policy_history filter token protect identity identity_import session second_factor http http_session migration stats audit audit_partition maintenance
 SQL_FILES = $(patsubst %,sql/%.sql,$(SQL_PARTS))
 DATA_built = $(EXTENSION)--$(EXTVERSION).sql
 DATA = data/common_passwords.bin
@@ -21,7 +21,7 @@ DATA = data/common_passwords.bin
 REGRESS = cedar entity policy policy_link policy_layers check check_batch check_explain token
 REGRESS += token_sign token_key token_issuer token_cache
 REGRESS += identity identity_import session second_factor
-REGRESS += stats audit maintenance
+REGRESS += stats audit audit_partition maintenance
 REGRESS += policy_schema policy_apply policy_history
 REGRESS += filter protect migration
 REGRESS += entity_map entity_cache
@@ -33,6 +33,7 @@ ISOLATION = policy_commit policy_rollback policy_savepoint policy_levels \
 	extension_recreate gateway_register
 ISOLATION += signing_key_change
 ISOLATION += policy_schema
+ISOLATION += audit_move
 ISOLATION += entity_map entity_serializable
 ISOLATION += audit_month
 ISOLATION_OPTS = --inputdir=test/isolation --load-extension=authz

@@ -235,59 +235,6 @@ CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON authz.signing_keys
 	FOR EACH ROW EXECUTE FUNCTION authz.audit_key();
 ALTER TABLE authz.signing_keys ENABLE ALWAYS TRIGGER audit;
 
-/* --------------------------------------------------------------- partitions */
-
-CREATE FUNCTION authz.audit_partition_create(month date) RETURNS boolean
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-	first timestamp := date_trunc('month', month::timestamp);
-	suffix text := to_char(first, '"y"YYYY"m"MM');
-	lo timestamptz := first AT TIME ZONE 'UTC';
-	hi timestamptz := (first + interval '1 month') AT TIME ZONE 'UTC';
-	former_timeout text := current_setting('lock_timeout');
-BEGIN
-	IF to_regclass('authz.audit_logs_' || suffix) IS NOT NULL THEN
-		RETURN false;
-	END IF;
-	EXECUTE format('CREATE TABLE authz.%I (LIKE authz.audit_logs INCLUDING DEFAULTS)', 'audit_logs_' || suffix);
-	EXECUTE format('REVOKE ALL ON authz.%I FROM PUBLIC', 'audit_logs_' || suffix);
-	/* Most of it before anybody is kept waiting, the rest after. */
-	FOR i IN 1 .. 2 LOOP
-		EXECUTE format('WITH moved AS (DELETE FROM authz.audit_logs_default WHERE created_at >= %L AND created_at < %L RETURNING *)'
-					   ' INSERT INTO authz.%I SELECT * FROM moved', lo, hi, 'audit_logs_' || suffix);
-		IF i = 1 THEN
-			EXECUTE format('CREATE INDEX %I ON authz.%I (created_at DESC)', 'idx_audit_logs_timestamp_' || suffix, 'audit_logs_' || suffix);
-			EXECUTE format('CREATE INDEX %I ON authz.%I (actor, created_at DESC)', 'idx_audit_logs_actor_' || suffix, 'audit_logs_' || suffix);
-			EXECUTE format('CREATE INDEX %I ON authz.%I (target, created_at DESC)', 'idx_audit_logs_target_' || suffix, 'audit_logs_' || suffix);
-			PERFORM set_config('lock_timeout', '50ms', true);
-			/* Who waits at the parent finds the month then; who waits at the default partition alone would fail. */
-			LOCK TABLE ONLY authz.audit_logs IN SHARE ROW EXCLUSIVE MODE;
-			LOCK TABLE authz.audit_logs_default IN ACCESS EXCLUSIVE MODE;
-		END IF;
-	END LOOP;
-	EXECUTE format('ALTER TABLE authz.audit_logs ATTACH PARTITION authz.%I FOR VALUES FROM (%L) TO (%L)',
-				   'audit_logs_' || suffix, lo, hi);
-	PERFORM set_config('lock_timeout', former_timeout, true);
-	RETURN true;
-END
-$$;
-COMMENT ON FUNCTION authz.audit_partition_create(date) IS
-	'Makes the partition of the month that the day is in, and moves there what the default partition has of it; false: it exists. Gives up (55P03) rather than keep others waiting for its lock';
-
-CREATE FUNCTION authz.audit_partitions()
-RETURNS TABLE (partition regclass, month date)
-LANGUAGE sql STABLE SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp
-BEGIN ATOMIC
-	SELECT c.oid::regclass, to_date(substr(c.relname, 12), '"y"YYYY"m"MM')
-	FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
-	WHERE i.inhparent = 'authz.audit_logs'::regclass AND c.relname ~ '^audit_logs_y\d{4}m\d{2}$'
-	ORDER BY 2;
-END;
-COMMENT ON FUNCTION authz.audit_partitions() IS 'The months that have a partition';
-
 /* ------------------------------------------------------------------ persons */
 
 CREATE FUNCTION authz.user_export(id uuid) RETURNS jsonb
@@ -359,5 +306,5 @@ COMMENT ON FUNCTION authz.user_forget(uuid) IS
 
 REVOKE ALL ON TABLE authz.audit_logs, authz.audit_logs_default, authz.audit_personal FROM PUBLIC;
 REVOKE ALL ON FUNCTION authz.audit_write(json), authz.audit_keep(json), authz.audit_write_drained(json, bigint), authz.audit_failure(text, uuid, json), authz.audit_drain(integer), authz.audit_state(),
-	authz.audit_session(), authz.audit_key(), authz.audit_partition_create(date), authz.audit_partitions(),
+	authz.audit_session(), authz.audit_key(),
 	authz.user_export(uuid), authz.user_forget(uuid) FROM PUBLIC;

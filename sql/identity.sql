@@ -257,6 +257,33 @@ END;
 COMMENT ON FUNCTION authz.outbox_take(integer) IS
 	'Takes the oldest messages away: send them, then commit; a rollback puts them back. Several senders do not get in each other''s way';
 
+CREATE FUNCTION authz.outbox_purge(max_rows integer DEFAULT 10000, retention interval DEFAULT '30 days') RETURNS bigint
+LANGUAGE sql VOLATILE
+BEGIN ATOMIC
+	WITH gone AS (
+		DELETE FROM authz.outbox
+		WHERE id IN (SELECT o.id FROM authz.outbox o
+					 WHERE o.created_at < now() - retention OR (o.payload->>'expires_at')::timestamptz < now()
+					 ORDER BY o.id LIMIT max_rows FOR UPDATE SKIP LOCKED)
+		RETURNING 1)
+	SELECT count(*) FROM gone;
+END;
+COMMENT ON FUNCTION authz.outbox_purge(integer, interval) IS
+	'Removes at most max_rows messages that nobody took while they were of use: until their token expired, or for so long; says how many';
+
+CREATE FUNCTION authz.one_time_token_purge(max_rows integer DEFAULT 10000, retention interval DEFAULT '1 day') RETURNS bigint
+LANGUAGE sql VOLATILE
+BEGIN ATOMIC
+	WITH gone AS (
+		DELETE FROM authz.one_time_tokens
+		WHERE token_hash IN (SELECT o.token_hash FROM authz.one_time_tokens o WHERE o.expires_at < now() - retention
+							 ORDER BY o.expires_at LIMIT max_rows FOR UPDATE SKIP LOCKED)
+		RETURNING 1)
+	SELECT count(*) FROM gone;
+END;
+COMMENT ON FUNCTION authz.one_time_token_purge(integer, interval) IS
+	'Removes at most max_rows tokens that expired longer than retention ago; says how many';
+
 CREATE FUNCTION authz.one_time_token_create(user_id uuid, purpose text, lifetime interval,
 											payload jsonb DEFAULT '{}')
 RETURNS text
@@ -702,6 +729,7 @@ REVOKE ALL ON FUNCTION
 	authz.email_fold(text), authz.email_normalize(text),
 	authz.users_map(), authz.get_user(uuid), authz.get_users_batch(uuid[]),
 	authz.outbox_put(text, uuid, jsonb), authz.outbox_take(integer),
+	authz.outbox_purge(integer, interval), authz.one_time_token_purge(integer, interval),
 	authz.one_time_token_create(uuid, text, interval, jsonb), authz.one_time_token_use(text, text),
 	authz.password_problem(text, text), authz.password_set(uuid, text, uuid),
 	authz.user_create(text, text, jsonb, boolean), authz.users_after_update(),

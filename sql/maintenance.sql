@@ -1,6 +1,6 @@
 /* maintenance: what has to be done now and then. */
 
-CREATE FUNCTION authz.maintain(max_rows integer DEFAULT 100000) RETURNS TABLE (task text, result text)
+CREATE FUNCTION authz.maintain(max_rows integer DEFAULT 100000) RETURNS TABLE (task text, result text, more boolean)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -15,16 +15,18 @@ DECLARE
 	former_timeout text := current_setting('lock_timeout');
 BEGIN
 	IF pg_is_in_recovery() THEN
-		RETURN QUERY VALUES ('maintain', 'nothing to do on a standby');
+		RETURN QUERY VALUES ('maintain', 'nothing to do on a standby', false);
 		RETURN;
 	END IF;
 	IF NOT pg_try_advisory_xact_lock(hashtext('authz.maintain')) THEN
-		RETURN QUERY VALUES ('maintain', 'another one is at it');
+		RETURN QUERY VALUES ('maintain', 'another one is at it', false);
 		RETURN;
 	END IF;
 	/* What takes locks that others wait for comes last: they last until the commit. */
-	FOREACH step IN ARRAY '{audit_drain,signing_keys,sessions,one_time_tokens,statistics,audit_retention,audit_partitions}'::text[] LOOP
+	FOREACH step IN ARRAY '{audit_drain,sessions,one_time_tokens,second_factors,outbox,statistics,audit_personal,signing_keys,audit_partitions,audit_retention}'::text[] LOOP
 		task := step;
+		result := NULL;
+		more := false;
 		/* One that fails keeps no other from being done. */
 		BEGIN
 			CASE step
@@ -32,33 +34,48 @@ BEGIN
 				n := authz.audit_drain(max_rows);
 				IF n > 0 THEN
 					result := format('wrote %s records', n);
+					more := n >= max_rows;
 					RETURN NEXT;
 				END IF;
 			WHEN 'signing_keys' THEN
-				RETURN QUERY SELECT 'signing_keys', m FROM authz.signing_keys_maintain() m;
+				RETURN QUERY SELECT 'signing_keys', m, false FROM authz.signing_keys_maintain() m;
 			WHEN 'sessions' THEN
 				total := 0;
 				LOOP
-					n := authz.session_purge(least(10000, max_rows));
+					n := authz.session_purge(least(10000, max_rows - total::integer));
 					total := total + n;
-					EXIT WHEN n < 10000 OR total >= max_rows;
+					EXIT WHEN n = 0 OR total >= max_rows;
 				END LOOP;
 				IF total > 0 THEN
 					result := format('removed %s sessions', total);
+					more := total >= max_rows;
 					RETURN NEXT;
 				END IF;
 				n := authz.session_grace_purge(max_rows);
 				IF n > 0 THEN
 					result := format('cleared %s answers', n);
+					more := n >= max_rows;
 					RETURN NEXT;
 				END IF;
 			WHEN 'one_time_tokens' THEN
-				DELETE FROM authz.one_time_tokens t WHERE t.token_hash IN (
-					SELECT o.token_hash FROM authz.one_time_tokens o WHERE o.expires_at < now() - interval '1 day'
-					LIMIT max_rows FOR UPDATE SKIP LOCKED);
-				GET DIAGNOSTICS n = ROW_COUNT;
+				n := authz.one_time_token_purge(max_rows);
 				IF n > 0 THEN
 					result := format('removed %s tokens', n);
+					more := n >= max_rows;
+					RETURN NEXT;
+				END IF;
+			WHEN 'second_factors' THEN
+				n := authz.totp_purge(max_rows);
+				IF n > 0 THEN
+					result := format('removed %s that were not confirmed', n);
+					more := n >= max_rows;
+					RETURN NEXT;
+				END IF;
+			WHEN 'outbox' THEN
+				n := authz.outbox_purge(max_rows);
+				IF n > 0 THEN
+					result := format('removed %s messages that nobody took', n);
+					more := n >= max_rows;
 					RETURN NEXT;
 				END IF;
 			WHEN 'statistics' THEN
@@ -67,53 +84,67 @@ BEGIN
 					result := format('computed %s users', n);
 					RETURN NEXT;
 				END IF;
-			WHEN 'audit_retention' THEN
+			WHEN 'audit_personal' THEN
 				IF keep > 0 THEN
-					PERFORM set_config('lock_timeout', '50ms', true);
-					FOR p IN SELECT * FROM authz.audit_partitions() a
-						WHERE (a.month + interval '1 month') AT TIME ZONE 'UTC' < now() - make_interval(days => keep) LOOP
-						result := format('dropped %s', p.partition);
-						EXECUTE format('DROP TABLE %s', p.partition);
-						RETURN NEXT;
-					END LOOP;
-					PERFORM set_config('lock_timeout', former_timeout, true);
 					DELETE FROM authz.audit_personal a WHERE a.id IN (
 						SELECT o.id FROM authz.audit_personal o
 						WHERE o.created_at < now() - make_interval(days => keep) LIMIT max_rows FOR UPDATE SKIP LOCKED);
 					GET DIAGNOSTICS n = ROW_COUNT;
 					IF n > 0 THEN
 						result := format('removed what %s records said of persons', n);
+						more := n >= max_rows;
 						RETURN NEXT;
 					END IF;
 				END IF;
 			WHEN 'audit_partitions' THEN
-				FOR due IN
-					SELECT date_trunc('month', d.created_at AT TIME ZONE 'UTC')::date FROM authz.audit_logs_default d
-					UNION SELECT date_trunc('month', now() AT TIME ZONE 'UTC')::date
-					UNION SELECT (date_trunc('month', now() AT TIME ZONE 'UTC') + interval '1 month')::date
-					ORDER BY 1 LOOP
-					IF authz.audit_partition_create(due) THEN
-						result := 'made audit_logs_' || to_char(due, '"y"YYYY"m"MM');
+				/* Under a lock a few MB are read in no time. */
+				IF EXISTS (SELECT FROM authz.audit_moves) OR pg_relation_size('authz.audit_logs_default') > 8 * 1024 * 1024
+						AND EXISTS (SELECT FROM authz.audit_months_due()) THEN
+					SELECT a.done, a.more INTO result, more FROM authz.audit_move(max_rows) a;
+					RETURN NEXT;
+				ELSE
+					FOR due IN SELECT * FROM authz.audit_months_due() LOOP
+						IF authz.audit_partition_create(due) THEN
+							result := 'made audit_logs_' || (authz.audit_month(due)).suffix;
+							RETURN NEXT;
+						END IF;
+					END LOOP;
+				END IF;
+			WHEN 'audit_retention' THEN
+				IF keep > 0 THEN
+					n := 0;
+					FOR p IN SELECT a.partition FROM authz.audit_partitions() a
+						WHERE (a.month + interval '1 month') AT TIME ZONE 'UTC' < now() - make_interval(days => keep)
+						ORDER BY a.month LIMIT 3 LOOP
+						PERFORM authz.wal_flush();
+						PERFORM set_config('lock_timeout', '50ms', true);
+						result := format('dropped %s', p.partition);
+						n := n + 1;
+						more := n = 3;
+						EXECUTE format('DROP TABLE %s', p.partition);
 						RETURN NEXT;
-					END IF;
-				END LOOP;
+					END LOOP;
+					PERFORM set_config('lock_timeout', former_timeout, true);
+				END IF;
 			END CASE;
 		EXCEPTION
 			WHEN lock_not_available THEN
 				result := 'put off: a lock was not to be had at once';
+				more := false;
 				RETURN NEXT;
 			WHEN query_canceled OR admin_shutdown THEN
 				RAISE;
 			WHEN OTHERS THEN
 				GET STACKED DIAGNOSTICS message = MESSAGE_TEXT;
 				result := format('failed: %s (%s)', message, SQLSTATE);
+				more := false;
 				RETURN NEXT;
 		END;
 	END LOOP;
 END
 $$;
 COMMENT ON FUNCTION authz.maintain(integer) IS
-	'Does what is due: writes waiting audit records, rotates keys, removes dead sessions and tokens (at most max_rows each), refreshes statistics, drops and makes audit months. Says what it did, and what failed; nothing: nothing was due';
+	'Does what is due: writes waiting audit records, rotates keys, removes dead sessions, tokens and messages (at most max_rows each), refreshes statistics, makes, fills and drops audit months. Says what it did, what failed, and of what there is more to do at once, in another transaction; nothing: nothing was due';
 
 CREATE FUNCTION authz.doctor() RETURNS TABLE (subject text, state text, ok boolean, fix text)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
@@ -153,6 +184,12 @@ BEGIN
 	state := format('%s months%s', (SELECT count(*) FROM authz.audit_partitions()),
 		CASE WHEN EXISTS (SELECT FROM authz.audit_logs_default) THEN ', and records in the default partition' ELSE '' END);
 	fix := CASE WHEN NOT ok THEN 'Call authz.maintain().' END;
+	RETURN NEXT;
+
+	subject := 'outbox';
+	ok := NOT EXISTS (SELECT FROM authz.outbox o WHERE o.created_at < now() - interval '1 hour');
+	state := (SELECT count(*) || ' messages wait' || coalesce(', since ' || min(o.created_at)::timestamptz(0), '') FROM authz.outbox o);
+	fix := CASE WHEN NOT ok THEN 'Run a sender that calls authz.outbox_take().' END;
 	RETURN NEXT;
 
 	subject := 'signing keys';

@@ -25,6 +25,8 @@ COMMENT ON COLUMN authz.user_totp.seed IS 'The shared secret, encrypted under th
 COMMENT ON COLUMN authz.user_totp.created_at IS 'When enrolment began';
 COMMENT ON COLUMN authz.user_totp.confirmed_at IS 'When a code showed that the app has it; null: not in force yet';
 COMMENT ON COLUMN authz.user_totp.last_step IS 'The time step of the last code used; neither it nor an earlier one works again';
+CREATE INDEX user_totp_unconfirmed ON authz.user_totp (created_at) WHERE confirmed_at IS NULL;
+COMMENT ON INDEX authz.user_totp_unconfirmed IS 'What totp_purge removes';
 SELECT pg_extension_config_dump('authz.user_totp', '');
 
 CREATE TABLE authz.recovery_codes (
@@ -111,6 +113,19 @@ END
 $$;
 COMMENT ON FUNCTION authz.totp_enroll(uuid) IS
 	'Begins to enrol an app: {secret, otpauth_uri}, shown once; it is in force after totp_confirm. Null when there is one in force';
+
+CREATE FUNCTION authz.totp_purge(max_rows integer DEFAULT 10000, retention interval DEFAULT '1 day') RETURNS bigint
+LANGUAGE sql VOLATILE
+BEGIN ATOMIC
+	WITH gone AS (
+		DELETE FROM authz.user_totp
+		WHERE user_id IN (SELECT t.user_id FROM authz.user_totp t WHERE t.confirmed_at IS NULL AND t.created_at < now() - retention
+						  LIMIT max_rows FOR UPDATE SKIP LOCKED)
+		RETURNING 1)
+	SELECT count(*) FROM gone;
+END;
+COMMENT ON FUNCTION authz.totp_purge(integer, interval) IS
+	'Removes at most max_rows enrolments that were begun longer than retention ago and never confirmed; says how many';
 
 CREATE FUNCTION authz.totp_check(user_id uuid, code text, confirmed boolean DEFAULT true) RETURNS boolean
 LANGUAGE plpgsql VOLATILE
@@ -367,7 +382,7 @@ COMMENT ON FUNCTION authz.totp_seeds_reencrypt() IS
 REVOKE ALL ON FUNCTION
 	authz.totp_seal(uuid, bytea), authz.totp_open(uuid, bytea), authz.totp_is_current(bytea),
 	authz.hotp(bytea, bigint, integer, text), authz.base32(bytea), authz.url_encode(text),
-	authz.totp_enroll(uuid), authz.totp_check(uuid, text, boolean),
+	authz.totp_enroll(uuid), authz.totp_purge(integer, interval), authz.totp_check(uuid, text, boolean),
 	authz.recovery_codes_create(uuid), authz.recovery_code_use(uuid, text),
 	authz.second_factor_attempt(uuid, text), authz.second_factor_refused(text, integer),
 	authz.second_factor_in_force(uuid), authz.second_factor_needed(uuid, inet, text),

@@ -4,7 +4,8 @@
  *	  The background workers: one for each database of authz.worker_databases.
  *
  * A worker drains the audit ring as soon as something waits in it, and calls
- * authz.maintain() every authz.worker_interval.  Each pass is one transaction.
+ * authz.maintain() every authz.worker_interval, and again at once while that
+ * says that there is more to do.  Each pass is one transaction.
  * An error ends the pass, not the worker.  Where the extension is not there,
  * it waits for it.
  *
@@ -41,6 +42,16 @@ static int	worker_interval;
 
 extern PGDLLEXPORT void authz_worker_main(Datum arg);
 
+PG_FUNCTION_INFO_V1(authz_wal_flush);
+
+/* wal_flush() → void */
+Datum
+authz_wal_flush(PG_FUNCTION_ARGS)
+{
+	XLogFlush(XactLastRecEnd);
+	PG_RETURN_VOID();
+}
+
 static void
 worker_query(const char *command)
 {
@@ -49,10 +60,12 @@ worker_query(const char *command)
 		elog(ERROR, "unexpected result of \"%s\"", command);
 }
 
-/* One transaction; says whether the extension is there. */
-static void
+/* One transaction; says whether there is more of it to do at once. */
+static bool
 worker_pass(bool maintain)
 {
+	bool		more = false;
+
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
@@ -61,12 +74,18 @@ worker_pass(bool maintain)
 		SPI_connect();
 		if (maintain)
 		{
-			worker_query("SELECT task, result FROM authz.maintain()");
+			worker_query("SELECT task, result, more FROM authz.maintain()");
 			for (uint64 i = 0; i < SPI_processed; i++)
+			{
+				HeapTuple	row = SPI_tuptable->vals[i];
+				TupleDesc	desc = SPI_tuptable->tupdesc;
+				bool		isnull;
+
+				more |= DatumGetBool(SPI_getbinval(row, desc, 3, &isnull));
 				ereport(LOG,
 						(errmsg("authz maintenance, %s: %s",
-								SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1),
-								SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2))));
+								SPI_getvalue(row, desc, 1), SPI_getvalue(row, desc, 2))));
+			}
 		}
 		else
 			worker_query("SELECT authz.audit_drain()");
@@ -76,6 +95,7 @@ worker_pass(bool maintain)
 	CommitTransactionCommand();
 	pgstat_report_stat(true);
 	pgstat_report_activity(STATE_IDLE, NULL);
+	return more;
 }
 
 void
@@ -93,6 +113,7 @@ authz_worker_main(Datum arg)
 	for (;;)
 	{
 		bool		maintain;
+		volatile bool more = false;
 
 		CHECK_FOR_INTERRUPTS();
 		if (ConfigReloadPending)
@@ -108,7 +129,7 @@ authz_worker_main(Datum arg)
 		{
 			PG_TRY();
 			{
-				worker_pass(maintain);
+				more = worker_pass(maintain);
 			}
 			PG_CATCH();
 			{
@@ -126,8 +147,11 @@ authz_worker_main(Datum arg)
 			PG_END_TRY();
 			MemoryContextReset(cxt);
 		}
+		if (more)
+			next = GetCurrentTimestamp();
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-						 Min(AUDIT_NAP_MS, (long) worker_interval * 1000), PG_WAIT_EXTENSION);
+						 more ? 0 : Min(AUDIT_NAP_MS, (long) worker_interval * 1000),
+						 PG_WAIT_EXTENSION);
 		ResetLatch(MyLatch);
 	}
 }

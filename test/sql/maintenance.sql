@@ -28,6 +28,38 @@ SELECT count(*) FROM authz.audit_logs WHERE created_at < '2002-01-01';
 SELECT count(*) FROM authz.audit_personal WHERE account = 'old@example.com';
 RESET authz.audit_retention;
 
+-- Second factors that were not confirmed, messages that nobody took; what may still be of use stays.
+INSERT INTO authz.users (id, email) SELECT ('00000000-0000-0000-0000-00000000000' || n)::uuid, n || '@example.com' FROM generate_series(2, 4) n;
+INSERT INTO authz.user_totp (user_id, seed, created_at, confirmed_at)
+	SELECT ('00000000-0000-0000-0000-00000000000' || n)::uuid, '', now() - age, CASE WHEN confirmed THEN now() END
+	FROM (VALUES (2, interval '2 days', false), (3, interval '2 days', true), (4, interval '2 hours', false)) v (n, age, confirmed);
+INSERT INTO authz.outbox (kind, recipient, created_at, payload)
+	VALUES ('password_reset', 'expired', now() - interval '2 hours', jsonb_build_object('expires_at', now() - interval '1 hour')),
+		('password_reset', 'in time', now() - interval '30 minutes', jsonb_build_object('expires_at', now() + interval '1 hour')),
+		('password_changed', 'old', now() - interval '31 days', '{}'), ('password_changed', 'not old', now() - interval '29 days', '{}');
+SELECT state ~ '^4 messages wait, since ' AS state, ok, fix FROM authz.doctor() WHERE subject = 'outbox';
+SELECT * FROM authz.maintain() WHERE task IN ('second_factors', 'outbox');
+SELECT user_id, confirmed_at IS NOT NULL AS confirmed FROM authz.user_totp ORDER BY 1;
+SELECT recipient FROM authz.outbox ORDER BY id;
+DELETE FROM authz.outbox;
+
+-- No more than max_rows of a kind; the rest is said.
+INSERT INTO authz.sessions (user_id, created_at, last_seen, expires_at, max_expires_at, amr)
+	SELECT '00000000-0000-0000-0000-000000000001', now() - interval '100 days', now() - interval '100 days', now() - interval '99 days', now() - interval '99 days', '{pwd}'
+	FROM generate_series(1, 5);
+INSERT INTO authz.one_time_tokens (token_hash, user_id, purpose, expires_at)
+	SELECT sha256(n::text::bytea), '00000000-0000-0000-0000-000000000001', 'second_factor', now() - interval '2 days' FROM generate_series(1, 3) n;
+SELECT * FROM authz.maintain(2) WHERE task IN ('sessions', 'one_time_tokens');
+SELECT * FROM authz.maintain(2) WHERE task IN ('sessions', 'one_time_tokens');
+SELECT * FROM authz.maintain(2) WHERE task IN ('sessions', 'one_time_tokens');
+SELECT * FROM authz.maintain(2) WHERE task IN ('sessions', 'one_time_tokens');
+
+-- Keys: one that is over is retired.
+SELECT authz.signing_key_create() AS kid \gset
+UPDATE authz.signing_keys SET state = 'retiring', verify_until = now() - interval '1 minute' WHERE kid = :'kid';
+SELECT task, replace(result, :'kid', 'KID') AS result, more FROM authz.maintain() WHERE task = 'signing_keys';
+DELETE FROM authz.signing_keys;
+
 -- A step that fails is said, and keeps no other from being done.
 DELETE FROM authz.sessions;
 SELECT authz.audit_write('[{"event": "login", "created_at": "2001-02-03T04:05:06Z"}]');
