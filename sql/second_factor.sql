@@ -315,6 +315,9 @@ DECLARE
 BEGIN
 	PERFORM authz.refuse_read_only();
 	SELECT * INTO u FROM authz.users WHERE id = session.user_id AND active;
+	IF NOT FOUND THEN
+		RETURN authz.refresh_refused();
+	END IF;
 	IF authz.second_factor_in_force(u.id) THEN
 		IF code IS NULL THEN
 			RETURN authz.http_error(400, 'invalid_request', 'A code of the second factor is needed.');

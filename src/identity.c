@@ -380,9 +380,9 @@ authz_password_verify(PG_FUNCTION_ARGS)
 Datum
 authz_password_attempt(PG_FUNCTION_ARGS)
 {
-	text	   *password = PG_GETARG_TEXT_PP(0);
+	text	   *password;
 	char	   *hash = PG_ARGISNULL(1) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(1));
-	text	   *account = PG_GETARG_TEXT_PP(2);
+	text	   *account;
 	text	   *address = PG_ARGISNULL(3) ? NULL : PG_GETARG_TEXT_PP(3);
 	const char *result;
 	int			wait = 0;
@@ -398,6 +398,8 @@ authz_password_attempt(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("password and account must not be null")));
+	password = PG_GETARG_TEXT_PP(0);
+	account = PG_GETARG_TEXT_PP(2);
 	check_password_length(password);
 
 	if (!hash_slot_take(&slot))

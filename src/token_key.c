@@ -545,17 +545,17 @@ private_keys_exist(void)
 Datum
 authz_signing_key_generate(PG_FUNCTION_ARGS)
 {
-	char	   *alg_name = text_to_cstring(PG_GETARG_TEXT_PP(0));
-	char	   *purpose = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	char	   *alg_name;
+	char	   *purpose;
 	int			bits = PG_ARGISNULL(2) ? 0 : PG_GETARG_INT32(2);
-	JoseAlg		alg = alg_argument(alg_name);
+	JoseAlg		alg;
 	JoseHost	host = authz_jose_host();
 	KeyOwner   *owner;
 	JoseError	err;
 	JoseCode	code;
 	char		kid[JOSE_THUMBPRINT_SIZE];
-	AuthzSealedFor sealed_for = {kid, alg_name, purpose};
-	char	   *text;
+	AuthzSealedFor sealed_for;
+	char	   *json;
 	size_t		len;
 	Datum		values[3];
 	bool		nulls[3] = {false};
@@ -564,6 +564,14 @@ authz_signing_key_generate(PG_FUNCTION_ARGS)
 
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("alg and purpose must not be null")));
+	alg_name = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	purpose = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	alg = alg_argument(alg_name);
+	sealed_for = (AuthzSealedFor) {kid, alg_name, purpose};
 	cxt = AllocSetContextCreate(CurrentMemoryContext, "authz new key", ALLOCSET_SMALL_SIZES);
 	host.userdata = cxt;
 	owner = key_owner_create(cxt);
@@ -580,23 +588,23 @@ authz_signing_key_generate(PG_FUNCTION_ARGS)
 	nulls[1] = jose_alg_is_symmetric(alg);
 	if (!nulls[1])
 	{
-		if (jose_jwk_to_json(&host, owner->jose, JOSE_PUBLIC, &text, &len, &err) != JOSE_OK)
+		if (jose_jwk_to_json(&host, owner->jose, JOSE_PUBLIC, &json, &len, &err) != JOSE_OK)
 			authz_raise_jose(&err, NULL);
-		values[1] = DirectFunctionCall1(jsonb_in, CStringGetDatum(pnstrdup(text, len)));
+		values[1] = DirectFunctionCall1(jsonb_in, CStringGetDatum(pnstrdup(json, len)));
 	}
 	else
 		values[1] = (Datum) 0;
 
-	if (jose_jwk_to_json(&host, owner->jose, JOSE_PRIVATE, &text, &len, &err) != JOSE_OK)
+	if (jose_jwk_to_json(&host, owner->jose, JOSE_PRIVATE, &json, &len, &err) != JOSE_OK)
 		authz_raise_jose(&err, NULL);
 	PG_TRY();
 	{
 		values[2] = PointerGetDatum(authz_master_seal(&sealed_for, !private_keys_exist(),
-													  text, len));
+													  json, len));
 	}
 	PG_FINALLY();
 	{
-		jose_cleanse(text, len);
+		jose_cleanse(json, len);
 	}
 	PG_END_TRY();
 	MemoryContextDelete(cxt);

@@ -201,3 +201,29 @@ ORDER BY 1;
 SELECT a.attrelid::regclass, attname AS without_comment
 FROM pg_attribute a JOIN pg_class c ON c.oid = attrelid
 WHERE relnamespace = 'authz'::regnamespace AND relkind = 'r' AND attnum > 0 AND col_description(c.oid, attnum) IS NULL;
+-- Nulls everywhere are an error or an answer, never a crash or an internal error.
+DO $$
+DECLARE
+	f record;
+	called int := 0;
+BEGIN
+	FOR f IN
+		SELECT p.oid::regprocedure AS name, format('SELECT count(*) FROM %s(%s)', p.oid::regproc,
+			(SELECT string_agg('NULL::' || format_type(t, NULL), ', ') FROM unnest(p.proargtypes) t)) AS command
+		FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+		WHERE n.nspname IN ('authz', 'authz_api') AND NOT p.proisstrict AND p.pronargs > 0
+		ORDER BY p.oid::regprocedure::text COLLATE "C"
+	LOOP
+		called := called + 1;
+		BEGIN
+			EXECUTE f.command;
+			RAISE EXCEPTION USING ERRCODE = 'ZZZZZ';
+		EXCEPTION
+			WHEN internal_error THEN
+				RAISE INFO '%: %', f.name, SQLERRM;
+			WHEN OTHERS THEN
+				NULL;
+		END;
+	END LOOP;
+	RAISE INFO 'more than 100: %', called > 100;
+END $$;
