@@ -91,7 +91,8 @@ LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	folded text := authz.email_fold(email);
+	/* One that is cut is still too long. */
+	folded text := authz.email_fold(left(email, 1000));
 	at integer := length(folded) - position('@' IN reverse(folded)) + 1;
 	local text := left(folded, at - 1);
 	domain text := substr(folded, at + 1);
@@ -322,11 +323,11 @@ DECLARE
 	least integer := authz.setting('authz.password_min_length');
 	folded text;
 BEGIN
-	IF password IS NULL OR char_length(normalize(password, NFKC)) < least THEN
-		RETURN format('The password must have at least %s characters.', least);
-	END IF;
 	IF octet_length(password) > 4096 THEN
 		RETURN 'The password must not be longer than 4096 bytes.';
+	END IF;
+	IF password IS NULL OR char_length(normalize(password, NFKC)) < least THEN
+		RETURN format('The password must have at least %s characters.', least);
 	END IF;
 	IF authz.password_is_common(password) THEN
 		RETURN 'The password is one of the most common ones.';
@@ -374,7 +375,7 @@ BEGIN
 		PERFORM authz.follow_password(u, new_hash);
 	END IF;
 	DELETE FROM authz.one_time_tokens t
-		WHERE t.user_id = u.id AND t.purpose IN ('password_reset', 'second_factor');
+		WHERE t.user_id = u.id AND t.purpose IN ('password_reset', 'invitation', 'second_factor');
 	PERFORM authz.sessions_end(u.id, 'password', keep_session);
 	PERFORM authz.throttle_clear('account', u.email_normalized);
 END
@@ -489,7 +490,6 @@ DECLARE
 	problem text;
 	new_hash text;
 	new_id uuid;
-	lifetime interval := authz.setting('authz.email_verification_lifetime');
 BEGIN
 	IF email IS NULL OR password IS NULL THEN
 		RETURN authz.http_error(400, 'invalid_request', 'An email and a password are needed.');
@@ -589,7 +589,7 @@ DECLARE
 	known uuid;
 BEGIN
 	SELECT id INTO known FROM authz.users u
-		WHERE u.email_normalized = authz.email_fold(request_password_reset.email) AND u.active;
+		WHERE u.email_normalized = authz.email_fold(left(request_password_reset.email, 1000)) AND u.active;
 	IF FOUND THEN
 		PERFORM authz.token_send(known, 'password_reset', authz.setting('authz.password_reset_lifetime')::interval);
 	END IF;

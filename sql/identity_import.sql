@@ -7,14 +7,15 @@ AS $$
 DECLARE
 	copy jsonb;
 BEGIN
+	/* OFFSET 0: each value is copied once, not once for each mention of c. */
 	CASE jsonb_typeof(value)
 		WHEN 'object' THEN
-			SELECT coalesce(jsonb_object_agg(key, authz.import_attributes(v)), '{}') INTO copy
-				FROM jsonb_each(value) e (key, v)
-				WHERE authz.import_attributes(v) IS NOT NULL AND key NOT IN ('__entity', '__extn', '__expr');
+			SELECT coalesce(jsonb_object_agg(key, c) FILTER (WHERE c IS NOT NULL), '{}') INTO copy
+				FROM (SELECT key, authz.import_attributes(v) FROM jsonb_each(value) e (key, v)
+					  WHERE key NOT IN ('__entity', '__extn', '__expr') OFFSET 0) x (key, c);
 		WHEN 'array' THEN
-			SELECT coalesce(jsonb_agg(authz.import_attributes(v)) FILTER (WHERE authz.import_attributes(v) IS NOT NULL), '[]') INTO copy
-				FROM jsonb_array_elements(value) v;
+			SELECT coalesce(jsonb_agg(c ORDER BY n) FILTER (WHERE c IS NOT NULL), '[]') INTO copy
+				FROM (SELECT authz.import_attributes(v), n FROM jsonb_array_elements(value) WITH ORDINALITY e (v, n) OFFSET 0) x (c, n);
 		WHEN 'number' THEN
 			copy := CASE WHEN scale(value::numeric) = 0 AND value::numeric BETWEEN -9223372036854775808 AND 9223372036854775807
 				THEN value ELSE to_jsonb(value #>> '{}') END;
@@ -80,7 +81,7 @@ END
 $$;
 COMMENT ON FUNCTION authz.import_auth0_hash(jsonb) IS 'The password hash of an Auth0 user, exported or prepared for its import';
 
-CREATE FUNCTION authz.import_rows(source text, data jsonb, options jsonb)
+CREATE FUNCTION authz.import_user(source text, u jsonb, options jsonb)
 RETURNS TABLE (source_key text, id uuid, email text, verified timestamptz, created timestamptz,
 	last_login timestamptz, active boolean, attributes jsonb, hash text, groups jsonb)
 LANGUAGE plpgsql STABLE
@@ -89,16 +90,13 @@ AS $$
 #variable_conflict use_column
 DECLARE
 	config jsonb := options->'hash_config';
-	list jsonb := CASE WHEN jsonb_typeof(data) = 'array' THEN data
-		WHEN data ? 'users' THEN data->'users' ELSE jsonb_build_array(data) END;
 BEGIN
 	CASE source
 		WHEN 'supabase' THEN
 			RETURN QUERY SELECT u->>'id', (u->>'id')::uuid, u->>'email', authz.import_time(coalesce(u->>'email_confirmed_at', u->>'confirmed_at')),
 				authz.import_time(u->>'created_at'), authz.import_time(u->>'last_sign_in_at'),
 				u->>'deleted_at' IS NULL AND coalesce(authz.import_time(u->>'banned_until') <= now(), true),
-				jsonb_build_object('user', u->'raw_user_meta_data', 'app', u->'raw_app_meta_data'), nullif(u->>'encrypted_password', ''), '[]'::jsonb
-			FROM jsonb_array_elements(list) u;
+				jsonb_build_object('user', u->'raw_user_meta_data', 'app', u->'raw_app_meta_data'), nullif(u->>'encrypted_password', ''), '[]'::jsonb;
 		WHEN 'keycloak' THEN
 			RETURN QUERY SELECT u->>'id', (u->>'id')::uuid, u->>'email',
 				CASE WHEN (u->>'emailVerified')::boolean THEN coalesce(authz.import_time(u->>'createdTimestamp'), now()) END,
@@ -107,22 +105,19 @@ BEGIN
 				authz.import_keycloak_hash(coalesce(u->'credentials', '[]')),
 				(SELECT coalesce(jsonb_agg(jsonb_build_array(t, g)), '[]') FROM (
 					SELECT 'Group', jsonb_array_elements_text(coalesce(u->'groups', '[]'))
-					UNION ALL SELECT 'Role', jsonb_array_elements_text(coalesce(u->'realmRoles', '[]'))) x (t, g))
-			FROM jsonb_array_elements(list) u;
+					UNION ALL SELECT 'Role', jsonb_array_elements_text(coalesce(u->'realmRoles', '[]'))) x (t, g));
 		WHEN 'auth0' THEN
 			RETURN QUERY SELECT coalesce(u->>'user_id', u->'_id'->>'$oid'), NULL::uuid, u->>'email',
 				CASE WHEN (u->>'email_verified')::boolean THEN coalesce(authz.import_time(u->>'created_at'), now()) END,
 				authz.import_time(u->>'created_at'), authz.import_time(u->>'last_login'), NOT coalesce((u->>'blocked')::boolean, false),
-				jsonb_build_object('user', u->'user_metadata', 'app', u->'app_metadata', 'name', u->'name'), authz.import_auth0_hash(u), '[]'::jsonb
-			FROM jsonb_array_elements(list) u;
+				jsonb_build_object('user', u->'user_metadata', 'app', u->'app_metadata', 'name', u->'name'), authz.import_auth0_hash(u), '[]'::jsonb;
 		WHEN 'firebase' THEN
 			RETURN QUERY SELECT u->>'localId', NULL::uuid, u->>'email',
 				CASE WHEN (u->>'emailVerified')::boolean THEN coalesce(authz.import_time(u->>'createdAt'), now()) END,
 				authz.import_time(u->>'createdAt'), authz.import_time(u->>'lastSignedInAt'), NOT coalesce((u->>'disabled')::boolean, false),
 				jsonb_build_object('name', u->'displayName', 'claims', (nullif(u->>'customAttributes', ''))::jsonb),
 				CASE WHEN u->>'passwordHash' <> '' THEN coalesce(format('$fbscrypt$v=1,n=%s,r=%s,p=1,ss=%s,sk=%s$%s$%s', config->>'mem_cost', config->>'rounds',
-					config->>'base64_salt_separator', config->>'base64_signer_key', u->>'salt', u->>'passwordHash'), '') END, '[]'::jsonb
-			FROM jsonb_array_elements(list) u;
+					config->>'base64_salt_separator', config->>'base64_signer_key', u->>'salt', u->>'passwordHash'), '') END, '[]'::jsonb;
 		WHEN 'django' THEN
 			RETURN QUERY SELECT coalesce(u->>'pk', u->>'id'), NULL::uuid, f->>'email', NULL::timestamptz,
 				authz.import_time(f->>'date_joined'), authz.import_time(f->>'last_login'), coalesce((f->>'is_active')::boolean, true),
@@ -132,22 +127,17 @@ BEGIN
 				CASE WHEN f->>'password' NOT LIKE '!%' THEN nullif(f->>'password', '') END,
 				(SELECT coalesce(jsonb_agg(jsonb_build_array('Group', CASE jsonb_typeof(g) WHEN 'array' THEN g->>0 ELSE g #>> '{}' END)), '[]')
 					FROM jsonb_array_elements(coalesce(f->'groups', '[]')) g)
-			FROM jsonb_array_elements(list) u, LATERAL (SELECT coalesce(u->'fields', u)) x (f)
+			FROM (SELECT coalesce(u->'fields', u)) x (f)
 			WHERE NOT u ? 'model' OR u->>'model' = coalesce(options->>'model', 'auth.user');
 		WHEN 'devise' THEN
 			RETURN QUERY SELECT u->>'id', NULL::uuid, u->>'email', authz.import_time(u->>'confirmed_at'),
 				authz.import_time(u->>'created_at'), authz.import_time(coalesce(u->>'current_sign_in_at', u->>'last_sign_in_at')),
-				u->>'locked_at' IS NULL, '{}'::jsonb, nullif(u->>'encrypted_password', ''), '[]'::jsonb
-			FROM jsonb_array_elements(list) u;
-		ELSE
-			RAISE EXCEPTION 'invalid source of users: "%"', source
-				USING ERRCODE = 'invalid_parameter_value',
-					HINT = 'The sources are supabase, keycloak, auth0, firebase, django and devise.';
+				u->>'locked_at' IS NULL, '{}'::jsonb, nullif(u->>'encrypted_password', ''), '[]'::jsonb;
 	END CASE;
 END
 $$;
-COMMENT ON FUNCTION authz.import_rows(text, jsonb, jsonb) IS
-	'For import_users: the users of an export, in one form';
+COMMENT ON FUNCTION authz.import_user(text, jsonb, jsonb) IS
+	'For import_users: a user of an export, in one form; no row: it is none';
 
 CREATE FUNCTION authz.import_users(source text, data jsonb, options jsonb DEFAULT '{}',
 								   OUT imported bigint, OUT skipped bigint, OUT problems jsonb)
@@ -155,9 +145,19 @@ LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
+	list jsonb := CASE WHEN jsonb_typeof(data) = 'array' THEN data
+		WHEN data ? 'users' THEN data->'users' ELSE jsonb_build_array(data) END;
+	u jsonb;
 	r record;
+	key text;
+	email text;
 	new_id uuid;
 BEGIN
+	IF source IS NULL OR source NOT IN ('supabase', 'keycloak', 'auth0', 'firebase', 'django', 'devise') THEN
+		RAISE EXCEPTION 'invalid source of users: "%"', source
+			USING ERRCODE = 'invalid_parameter_value',
+				HINT = 'The sources are supabase, keycloak, auth0, firebase, django and devise.';
+	END IF;
 	IF source = 'firebase' AND NOT coalesce(options->'hash_config' ?& '{mem_cost,rounds,base64_salt_separator,base64_signer_key}', false) THEN
 		RAISE EXCEPTION 'Firebase''s hashes need the project''s hash parameters'
 			USING ERRCODE = 'invalid_parameter_value',
@@ -166,8 +166,14 @@ BEGIN
 	imported := 0;
 	skipped := 0;
 	problems := '[]';
-	FOR r IN SELECT * FROM authz.import_rows(source, data, coalesce(options, '{}')) LOOP
+	FOR u IN SELECT * FROM jsonb_array_elements(list) LOOP
+		key := u->>'id';
+		email := u->>'email';
 		BEGIN
+			SELECT * INTO r FROM authz.import_user(source, u, coalesce(options, '{}'));
+			CONTINUE WHEN NOT FOUND;
+			key := r.source_key;
+			email := r.email;
 			new_id := NULL;
 			INSERT INTO authz.users (id, email, email_verified_at, created_at, last_login, active, attributes, source, source_key)
 				VALUES (coalesce(r.id, gen_random_uuid()), btrim(r.email), r.verified, coalesce(r.created, now()), r.last_login, r.active,
@@ -182,10 +188,11 @@ BEGIN
 			INSERT INTO authz.user_groups (user_id, group_type, group_id)
 				SELECT DISTINCT new_id, g->>0, g->>1 FROM jsonb_array_elements(r.groups) g;
 			imported := imported + 1;
-		EXCEPTION WHEN unique_violation OR invalid_parameter_value OR feature_not_supported OR program_limit_exceeded OR not_null_violation THEN
+		/* Whatever a user of the export has wrong: the others come. */
+		EXCEPTION WHEN data_exception OR integrity_constraint_violation OR feature_not_supported OR program_limit_exceeded THEN
 			skipped := skipped + 1;
-			IF jsonb_array_length(problems) < 1000 THEN
-				problems := problems || jsonb_build_object('key', r.source_key, 'email', r.email, 'problem', SQLERRM);
+			IF skipped <= 1000 THEN
+				problems := problems || jsonb_build_object('key', key, 'email', email, 'problem', SQLERRM);
 			END IF;
 		END;
 	END LOOP;
@@ -347,6 +354,6 @@ REVOKE ALL ON FUNCTION
 	authz.execute_as_owner(regclass, text, text, text),
 	authz.users_follow(regclass, text, text, text, text), authz.follow_password(authz.users, text),
 	authz.import_attributes(jsonb), authz.import_time(text), authz.import_keycloak_hash(jsonb),
-	authz.import_auth0_hash(jsonb), authz.import_rows(text, jsonb, jsonb),
+	authz.import_auth0_hash(jsonb), authz.import_user(text, jsonb, jsonb),
 	authz.import_users(text, jsonb, jsonb)
 	FROM PUBLIC;

@@ -284,10 +284,13 @@ COMMENT ON FUNCTION authz.login(text, text, inet, text) IS
 CREATE FUNCTION authz.address_subject(address inet) RETURNS text
 LANGUAGE sql IMMUTABLE STRICT
 BEGIN ATOMIC
-	SELECT CASE family(address) WHEN 6 THEN text(network(set_masklen(address, 64))) ELSE host(address) END;
+	SELECT CASE
+		WHEN family(address) = 4 THEN host(address)
+		WHEN address <<= '::ffff:0:0/96' THEN host('0.0.0.0'::inet + (set_masklen(address, 128) - '::ffff:0:0'::inet))
+		ELSE text(network(set_masklen(address, 64))) END;
 END;
 COMMENT ON FUNCTION authz.address_subject(inet) IS
-	'As what failures from an address are counted: itself, or the /64 that it is in';
+	'As what failures from an address are counted: IPv4 itself, also where it is written as IPv6 (RFC 4291 section 2.5.5.2), or the /64 that it is in';
 
 CREATE FUNCTION authz.refresh(refresh_token text) RETURNS json
 LANGUAGE plpgsql VOLATILE

@@ -123,6 +123,7 @@ authz_casefold(PG_FUNCTION_ARGS)
 		int			lo = 0,
 					hi = lengthof(casefold_single) - 1;
 
+		CHECK_FOR_INTERRUPTS();
 		while (lo <= hi)
 		{
 			int			mid = (lo + hi) / 2;

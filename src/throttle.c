@@ -254,6 +254,17 @@ free_failures(AuthzThrottleKind kind)
 		login_address_failures : login_account_failures;
 }
 
+/* The most that a newcomer takes over: it neither waits nor is nearly locked. */
+static uint32
+inherited_failures(AuthzThrottleKind kind)
+{
+	uint32		most = free_failures(kind) - 1;
+
+	if (kind != AUTHZ_THROTTLE_ADDRESS && login_lock_failures > 0)
+		most = Min(most, (uint32) login_lock_failures / 2);
+	return most;
+}
+
 /*
  * The seconds from the last failure until another attempt is allowed: none
  * for the first few, then 1, 2, 4 and so on.
@@ -296,7 +307,7 @@ entry_find(ThrottleEntry *bucket, uint64 key, bool make, int64 now,
 		return NULL;
 	/* Most of the count stays, see above. */
 	victim->key = key;
-	victim->count = Min(victim->count, free_failures(kind) - 1);
+	victim->count = Min(victim->count, inherited_failures(kind));
 	victim->database = MyDatabaseId;
 	victim->kind = kind;
 	victim->subject_len = len <= sizeof(victim->subject) ? len : 0;

@@ -419,6 +419,8 @@ verify_crypt(const char *password, const Parsed *parsed)
 	struct crypt_data *data = calloc(1, sizeof(*data));
 	const char *computed;
 	char		hex[65];
+	char		start[CRYPT_MAX_PASSPHRASE_SIZE];
+	bool		too_long = false;
 	PasswordCode code = PASSWORD_MEMORY;
 	size_t		len = strlen(parsed->text);
 
@@ -436,11 +438,22 @@ verify_crypt(const char *password, const Parsed *parsed)
 		OPENSSL_cleanse(digest, sizeof(digest));
 		password = hex;
 	}
+	/*
+	 * libcrypt refuses longer ones.  Of bcrypt's only the first 72 bytes count;
+	 * others are wrong, at the cost of a shorter one.
+	 */
+	if (strlen(password) >= sizeof(start))
+	{
+		too_long = parsed->text[1] != '2';
+		memcpy(start, password, sizeof(start) - 1);
+		start[sizeof(start) - 1] = '\0';
+		password = start;
+	}
 	computed = crypt_r(password, parsed->text, data);
 	/* A failure token begins with an asterisk and is short. */
 	if (computed == NULL || computed[0] == '*')
 		code = PASSWORD_MALFORMED;
-	else if (strlen(computed) == len &&
+	else if (!too_long && strlen(computed) == len &&
 			 CRYPTO_memcmp(computed, parsed->text, len) == 0)
 		code = PASSWORD_OK;
 	else
@@ -448,6 +461,7 @@ verify_crypt(const char *password, const Parsed *parsed)
 done:
 	OPENSSL_cleanse(data, sizeof(*data));
 	OPENSSL_cleanse(hex, sizeof(hex));
+	OPENSSL_cleanse(start, sizeof(start));
 	free(data);
 	return code;
 }

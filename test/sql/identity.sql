@@ -31,6 +31,10 @@ INSERT INTO hashes VALUES
 SELECT name, authz.password_verify('correct horse battery', hash) AS "right",
 	authz.password_verify('correct horse batterz', hash) AS "wrong", authz.password_is_current(hash) AS current
 FROM hashes;
+-- A password that libcrypt does not take is wrong, as with other hashes; bcrypt looks at 72 bytes.
+SELECT DISTINCT authz.password_verify(repeat('x', 600), hash) AS long FROM hashes;
+SELECT authz.password_verify(repeat('x', 600), h) AS "right", authz.password_verify(repeat('y', 600), h) AS "wrong"
+FROM (VALUES ('$2b$04$abcdefghijklmnopqrstuubzadhGtS2zEF.gu0yd0opP6cVzb.e0i')) x (h);
 -- Any bit of a hash that is another makes it another password's, or no hash.
 CREATE FUNCTION verify(password text, hash text) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
@@ -102,6 +106,7 @@ SET authz.password_min_length = 8;
 SELECT p, authz.password_problem(p, 'a@b') FROM unnest(ARRAY['sunshine', 'xk7!wq2m', 'xk7!wq2']) p;
 RESET authz.password_min_length;
 SELECT authz.password_problem(repeat('ab1', 1400), 'a@b');
+SELECT authz.password_problem(repeat(U&'\FDFA', 20000000), 'a@b');
 
 -- Registering answers the same for a known email; its owner gets a message, one an hour.
 SELECT authz.register('Dave@example.com', 'correct horse battery');
@@ -147,6 +152,12 @@ SELECT authz.change_password(:'frank', 'correct horse battery', 'short');
 SELECT authz.change_password(:'frank', 'correct horse battery', 'a quite new password');
 SELECT authz.password_verify('a quite new password', hash) FROM authz.user_passwords WHERE user_id = :'frank';
 SELECT kind FROM authz.outbox_take();
+-- An invitation is void once there is a password.
+SELECT authz.invite('gina@example.com') AS gina \gset
+SELECT payload->>'token' AS token FROM authz.outbox_take() WHERE kind = 'invitation' \gset
+SELECT authz.password_set(:'gina', 'correct horse battery');
+SELECT authz.reset_password(:'token', 'a quite new password');
+DELETE FROM authz.users WHERE id = :'gina';
 
 -- Users are principals, with groups and attributes, as long as they are active.
 SELECT authz.users_map();
@@ -204,6 +215,7 @@ SELECT attempt('wrong', 'a9@example.com', '192.0.2.1');
 SELECT attempt('correct horse battery', 'alice@example.com', '192.0.2.1'), attempt('correct horse battery', 'alice@example.com', '192.0.2.2');
 SELECT failures FROM authz.throttles() WHERE subject IN ('192.0.2.1', 'a9@example.com') ORDER BY subject;
 RESET authz.login_address_failures;
+SELECT a, authz.address_subject(a) FROM unnest('{192.0.2.1,192.0.2.1/8,::ffff:192.0.2.1,::ffff:255.255.255.255,::ffff:0:0/96,2001:db8::1,2001:db8:0:1::/32,::}'::inet[]) a;
 -- A lock, until it is cleared or the password is reset.
 SET authz.login_lock_failures = 5;
 SELECT attempt('wrong', 'alice@example.com') FROM generate_series(1, 6);
@@ -223,6 +235,10 @@ SELECT count(*) FROM generate_series(1, 12) WHERE authz.throttle_reserve('accoun
 RESET authz.login_account_failures;
 SELECT max(authz.throttle_reserve('account', 'flood ' || i)) AS blocked FROM generate_series(1, 250000) i;
 SELECT failures FROM authz.throttles() WHERE subject = 'target';
+-- Nor does it lock who is not counted yet, where few failures lock.
+SET authz.login_lock_failures = 4;
+SELECT authz.throttle_reserve('account', 'newcomer'), authz.throttle_reserve('account', 'newcomer'), authz.throttle_reserve('account', 'newcomer');
+RESET authz.login_lock_failures;
 SELECT count(*) > 10000 AS table_full, bool_and(authz.throttle_clear(kind, subject)) AS cleared FROM authz.throttles();
 DROP FUNCTION attempt, email, verify;
 DELETE FROM authz.users;

@@ -26,6 +26,13 @@ SELECT * FROM authz.import_users('devise', '[{"id": 3, "email": "DEVISE@example.
 SELECT authz.import_users('ldap', '[]');
 SELECT authz.import_users('firebase', '{"users": []}');
 SELECT * FROM authz.import_users('keycloak', '{"users": []}');
+-- Whatever a user of an export has wrong, the others come; what users wrote about themselves may be nested deeply.
+SELECT * FROM authz.import_users('keycloak', '[{"id": "no uuid", "email": "k1@example.com"}, {"email": "k2@example.com", "attributes": [1]}, null, 7,
+	{"email": "k3@example.com", "credentials": [{"type": "password", "credentialData": "no json"}]}, {"email": "k4@example.com", "createdTimestamp": "long ago"}, {"email": "k5@example.com", "groups": [null]},
+	{"email": "good@example.com"}]');
+SELECT * FROM authz.import_users('auth0', '[{"user_id": "a1", "email": "a1@example.com", "custom_password_hash": {"algorithm": "scrypt", "cost": -1, "salt": {"value": "x"}, "hash": {"value": "eA=="}}}]');
+SELECT imported FROM authz.import_users('supabase', format('[{"id": "6a1d2f6e-0c5b-4a8e-9d0c-222222222222", "email": "deep@example.com", "raw_user_meta_data": %s}]', repeat('{"a": [', 30) || repeat(']}', 30))::jsonb);
+SELECT length(attributes::text) FROM authz.users WHERE email = 'deep@example.com';
 DELETE FROM authz.users;
 
 -- A table of the application serves as it is: Django's, with an integer key; another one with a uuid and no password.
