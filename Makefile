@@ -36,6 +36,7 @@ ISOLATION += policy_schema
 ISOLATION += audit_move
 ISOLATION += entity_map entity_serializable
 ISOLATION += audit_month
+ISOLATION += user_stats
 ISOLATION_OPTS = --inputdir=test/isolation --load-extension=authz
 
 EXTRA_CLEAN = test/results test/regression.diffs test/regression.out \

@@ -23,6 +23,7 @@ CREATE TABLE authz.sessions (
 	auth_time timestamptz NOT NULL DEFAULT now(),
 	address inet,
 	user_agent text,
+	CONSTRAINT sessions_finite CHECK (isfinite(duration)),
 	CONSTRAINT sessions_end CHECK ((ended_at IS NULL) = (end_reason IS NULL) AND (ended_at IS NULL OR expires_at <= ended_at))
 ) WITH (fillfactor = 80);
 COMMENT ON TABLE authz.sessions IS 'Sign-ins; a session lives while expires_at is to come';
@@ -41,8 +42,8 @@ COMMENT ON COLUMN authz.sessions.amr IS 'How the user authenticated (RFC 8176): 
 COMMENT ON COLUMN authz.sessions.auth_time IS 'When the user last authenticated, by a step-up too';
 COMMENT ON COLUMN authz.sessions.address IS 'The client''s address at sign-in, where it is known';
 COMMENT ON COLUMN authz.sessions.user_agent IS 'The client''s User-Agent at sign-in, at most 200 characters';
-CREATE INDEX idx_sessions_user_id_expires ON authz.sessions (user_id, expires_at) INCLUDE (created_at, duration);
-COMMENT ON INDEX authz.idx_sessions_user_id_expires IS 'Live sessions of a user: a range at the end of the user''s entries; the columns besides serve user_stats';
+CREATE INDEX idx_sessions_user_id_expires ON authz.sessions (user_id, expires_at);
+COMMENT ON INDEX authz.idx_sessions_user_id_expires IS 'Live sessions of a user: a range at the end of the user''s entries';
 CREATE INDEX idx_sessions_expires_at ON authz.sessions (expires_at);
 COMMENT ON INDEX authz.idx_sessions_expires_at IS 'What session_purge removes';
 SELECT pg_extension_config_dump('authz.sessions', '');

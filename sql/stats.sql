@@ -4,7 +4,8 @@ CREATE TABLE authz.user_stats (
 	user_id uuid PRIMARY KEY,
 	login_count bigint NOT NULL,
 	last_login timestamptz NOT NULL,
-	avg_session_duration interval NOT NULL
+	avg_session_duration interval NOT NULL,
+	total_session_duration interval NOT NULL
 ) WITH (fillfactor = 70);
 COMMENT ON TABLE authz.user_stats IS
 	'Sign-ins of the last 30 days a user, as user_stats_refresh() last found them; derived, so dumps leave it out';
@@ -12,6 +13,7 @@ COMMENT ON COLUMN authz.user_stats.user_id IS 'A user who signed in within the w
 COMMENT ON COLUMN authz.user_stats.login_count IS 'Sessions begun within the window';
 COMMENT ON COLUMN authz.user_stats.last_login IS 'When the newest of them began';
 COMMENT ON COLUMN authz.user_stats.avg_session_duration IS 'The average of their durations';
+COMMENT ON COLUMN authz.user_stats.total_session_duration IS 'Their sum, from which differences are added and subtracted';
 
 CREATE TABLE authz.user_stats_state (
 	only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
@@ -24,18 +26,24 @@ COMMENT ON COLUMN authz.user_stats_state.as_of IS 'The end of the window';
 COMMENT ON COLUMN authz.user_stats_state.refreshed_at IS 'When it was refreshed';
 
 CREATE TABLE authz.session_changes (
-	user_id uuid
+	user_id uuid,
+	created_at timestamptz,
+	sessions smallint,
+	duration interval
 );
 COMMENT ON TABLE authz.session_changes IS
-	'Users whose sessions changed since the last refresh, once a change; written by triggers, derived';
-COMMENT ON COLUMN authz.session_changes.user_id IS 'The user; null: all of them';
+	'What changed in authz.sessions since the last refresh, as differences; written by triggers, derived';
+COMMENT ON COLUMN authz.session_changes.user_id IS 'Whose session; null: any change of any, after TRUNCATE';
+COMMENT ON COLUMN authz.session_changes.created_at IS 'When it began';
+COMMENT ON COLUMN authz.session_changes.sessions IS '1: one more; -1: one less; 0: one that lasted longer or shorter';
+COMMENT ON COLUMN authz.session_changes.duration IS 'How much longer all of the user''s sessions lasted for it';
 
 CREATE INDEX idx_sessions_created_at ON authz.sessions (created_at);
 COMMENT ON INDEX authz.idx_sessions_created_at IS 'What falls out of the window of user_stats';
 
 CREATE FUNCTION authz.sessions_changed() RETURNS trigger
 LANGUAGE c AS 'MODULE_PATHNAME', 'authz_sessions_changed';
-COMMENT ON FUNCTION authz.sessions_changed() IS 'Queues the users whose statistics are no longer right';
+COMMENT ON FUNCTION authz.sessions_changed() IS 'Trigger: queues what changes as differences';
 CREATE TRIGGER sessions_changed AFTER INSERT OR UPDATE OR DELETE ON authz.sessions
 	FOR EACH ROW EXECUTE FUNCTION authz.sessions_changed();
 CREATE TRIGGER sessions_truncated AFTER TRUNCATE ON authz.sessions
@@ -46,7 +54,7 @@ ALTER TABLE authz.sessions ENABLE ALWAYS TRIGGER sessions_truncated;
 CREATE FUNCTION authz.user_stats_full(as_of timestamptz DEFAULT now()) RETURNS SETOF authz.user_stats
 LANGUAGE sql STABLE
 BEGIN ATOMIC
-	SELECT s.user_id, count(*), max(s.created_at), avg(s.duration)
+	SELECT s.user_id, count(*), max(s.created_at), avg(s.duration), sum(s.duration)
 	FROM authz.sessions s
 	WHERE s.created_at > user_stats_full.as_of - interval '720 hours'
 	GROUP BY s.user_id;

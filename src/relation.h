@@ -103,6 +103,13 @@ typedef struct AuthzRelations
 #define Anum_sessions_created_at	3
 #define Anum_sessions_expires_at	4
 #define Anum_sessions_ended_at		7
+#define Anum_sessions_duration		9
+
+#define Anum_session_changes_user_id	1
+#define Anum_session_changes_created_at	2
+#define Anum_session_changes_sessions	3
+#define Anum_session_changes_duration	4
+#define Natts_session_changes			4
 
 #define Anum_signing_keys_kid			1
 #define Anum_signing_keys_alg			2

@@ -3,18 +3,23 @@
  * stats.c
  *	  authz.user_stats, kept equal to the query authz.user_stats_full.
  *
- * A row trigger on authz.sessions queues the user of each change in
- * authz.session_changes, in the changing transaction.  A refresh takes the
- * queue, adds the users with a session between the old and the new start of
- * the window, and computes those users anew.  All of that is one statement
- * under one snapshot: a change that the snapshot does not see stays queued
- * for the next refresh, and computing a user twice gives the same.  So no
- * change is lost or counted twice whatever commits beside it, and an error or
- * a crash in the middle leaves everything as it was.
+ * A row trigger on authz.sessions writes each change as a difference to
+ * authz.session_changes, in the changing transaction: whose session, when it
+ * began, how many sessions and how much duration more or less.  A refresh takes
+ * these rows away, adds what the start of the window passed over, and applies
+ * the sums to authz.user_stats.  All of that is one statement under one
+ * snapshot, so what it adds up is exactly what became visible since the one
+ * before: a transaction still open then is not in its snapshot, and stays
+ * queued.  An error or a crash in the middle leaves everything as it was.
+ *
+ * Intervals are added and subtracted by their fields, which are integers, so
+ * sums are exact whatever their order.  A maximum cannot be subtracted from:
+ * only where the newest session of a user went away without falling out of the
+ * window is that user computed from the sessions.
  *
  * Sessions older than window and margin queue nothing, so that removing old
  * ones costs nothing.  A refresh whose former window reaches that far back
- * therefore computes all users.
+ * therefore computes all users, as does one that finds the triggers off.
  *
  * Refreshes follow each other by a lock on authz.user_stats.
  *
@@ -33,6 +38,7 @@
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "storage/lmgr.h"
+#include "utils/fmgrprotos.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
@@ -46,26 +52,34 @@
 PG_FUNCTION_INFO_V1(authz_sessions_changed);
 PG_FUNCTION_INFO_V1(authz_user_stats_refresh);
 
+/* One row of authz.session_changes; no user: all of them. */
 static void
-queue_put(Relation queue, const Datum *user)
+queue_put(Relation queue, Datum *values)
 {
-	Datum		value = user == NULL ? (Datum) 0 : *user;
-	bool		isnull = user == NULL;
-	HeapTuple	tuple = heap_form_tuple(RelationGetDescr(queue), &value, &isnull);
+	bool		nulls[Natts_session_changes] = {false};
+	Datum		none[Natts_session_changes] = {0};
+	HeapTuple	tuple;
 
+	if (values == NULL)
+		memset(nulls, true, sizeof(nulls));
+	tuple = heap_form_tuple(RelationGetDescr(queue), values == NULL ? none : values, nulls);
 	CatalogTupleInsert(queue, tuple);
 	heap_freetuple(tuple);
 }
 
-/* Is the session one that no window can reach any more? */
-static bool
-is_old(HeapTuple tuple, TupleDesc desc)
+/* Queue n sessions of this user and beginning more, unless no window reaches them. */
+static void
+queue_sessions(Relation queue, Datum user, Datum created, int16 n, Datum duration)
 {
-	bool		isnull;
-	TimestampTz created = DatumGetTimestampTz(heap_getattr(tuple, Anum_sessions_created_at,
-														   desc, &isnull));
+	Datum		values[Natts_session_changes];
 
-	return created < GetCurrentTransactionStartTimestamp() - WINDOW - MARGIN;
+	if (DatumGetTimestampTz(created) < GetCurrentTransactionStartTimestamp() - WINDOW - MARGIN)
+		return;
+	values[Anum_session_changes_user_id - 1] = user;
+	values[Anum_session_changes_created_at - 1] = created;
+	values[Anum_session_changes_sessions - 1] = Int16GetDatum(n);
+	values[Anum_session_changes_duration - 1] = duration;
+	queue_put(queue, values);
 }
 
 /* Trigger AFTER INSERT, UPDATE, DELETE (row), TRUNCATE (statement) on authz.sessions. */
@@ -74,68 +88,103 @@ authz_sessions_changed(PG_FUNCTION_ARGS)
 {
 	AuthzRelations rels = *authz_relations();
 	TriggerData *trigdata = (TriggerData *) fcinfo->context;
-	HeapTuple	tuples[2];
-	int			n = 0;
-	Datum		last = (Datum) 0;
+	Datum		users[2],
+				created[2],
+				durations[2];
+	int			former = -1,
+				latter = -1;
 	Relation	queue;
-	TupleDesc	desc;
 
 	authz_check_trigger(fcinfo, rels.sessions, "sessions_changed");
-	desc = RelationGetDescr(trigdata->tg_relation);
-	if (TRIGGER_FIRED_FOR_ROW(trigdata->tg_event))
-	{
-		tuples[n++] = trigdata->tg_trigtuple;
-		if (TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event))
-			tuples[n++] = trigdata->tg_newtuple;
-		if (is_old(tuples[0], desc) && is_old(tuples[n - 1], desc))
-			return PointerGetDatum(NULL);
-	}
 	queue = table_open(rels.session_changes, RowExclusiveLock);
-	if (n == 0)
+	if (!TRIGGER_FIRED_FOR_ROW(trigdata->tg_event))
 		queue_put(queue, NULL);
-	for (int i = 0; i < n; i++)
+	else
 	{
+		HeapTuple	tuples[2];
+		int			n = 0;
+		TupleDesc	desc = RelationGetDescr(trigdata->tg_relation);
 		bool		isnull;
-		Datum		user = heap_getattr(tuples[i], Anum_sessions_user_id, desc, &isnull);
 
-		/* An update seldom changes whose a session is. */
-		if (i > 0 && memcmp(DatumGetUUIDP(user), DatumGetUUIDP(last), UUID_LEN) == 0)
-			continue;
-		queue_put(queue, &user);
-		last = user;
+		if (!TRIGGER_FIRED_BY_INSERT(trigdata->tg_event))
+			tuples[former = n++] = trigdata->tg_trigtuple;
+		if (!TRIGGER_FIRED_BY_DELETE(trigdata->tg_event))
+			tuples[latter = n++] = TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event) ?
+				trigdata->tg_newtuple : trigdata->tg_trigtuple;
+		for (int i = 0; i < n; i++)
+		{
+			users[i] = heap_getattr(tuples[i], Anum_sessions_user_id, desc, &isnull);
+			created[i] = heap_getattr(tuples[i], Anum_sessions_created_at, desc, &isnull);
+			durations[i] = heap_getattr(tuples[i], Anum_sessions_duration, desc, &isnull);
+		}
+		if (n == 2 &&
+			memcmp(DatumGetUUIDP(users[0]), DatumGetUUIDP(users[1]), UUID_LEN) == 0 &&
+			DatumGetTimestampTz(created[0]) == DatumGetTimestampTz(created[1]))
+		{
+			/* The usual update: it lasts longer, or nothing that counts changed. */
+			if (memcmp(DatumGetIntervalP(durations[0]), DatumGetIntervalP(durations[1]),
+					   sizeof(Interval)) != 0)
+				queue_sessions(queue, users[0], created[0], 0,
+							   DirectFunctionCall2(interval_mi, durations[1], durations[0]));
+		}
+		else
+		{
+			if (former >= 0)
+				queue_sessions(queue, users[former], created[former], -1,
+							   DirectFunctionCall1(interval_um, durations[former]));
+			if (latter >= 0)
+				queue_sessions(queue, users[latter], created[latter], 1, durations[latter]);
+		}
 	}
 	table_close(queue, NoLock);
 	return PointerGetDatum(NULL);
 }
 
-/* $1: from when on sessions count; $2, $3: what the window's start passed over. */
+/*
+ * $1: where the window starts now; $2: where it started at the last refresh.
+ *
+ * What is looked up for each user lies behind OFFSET 0: by index then, whatever
+ * the planner believes of their number.
+ */
 #define TAKE \
-	"WITH taken AS (DELETE FROM authz.session_changes RETURNING user_id), "
+	"WITH taken AS (DELETE FROM authz.session_changes RETURNING user_id, created_at, sessions, duration), "
 
+/* The bits count: '1 day' equals '24:00:00'. */
 #define WRITE \
 	", written AS (INSERT INTO authz.user_stats AS u" \
-	"  SELECT f.user_id, f.login_count, f.last_login, f.average FROM fresh f WHERE f.login_count > 0" \
-	"  ON CONFLICT (user_id) DO UPDATE SET login_count = excluded.login_count," \
-	"    last_login = excluded.last_login, avg_session_duration = excluded.avg_session_duration" \
-	"  WHERE (u.login_count, u.last_login, u.avg_session_duration)" \
-	"    IS DISTINCT FROM (excluded.login_count, excluded.last_login, excluded.avg_session_duration)) "
+	"  (user_id, login_count, last_login, avg_session_duration, total_session_duration)" \
+	"  SELECT f.user_id, f.n, f.newest, f.total / f.n::double precision, f.total FROM fresh f WHERE f.n > 0" \
+	"  ON CONFLICT (user_id) DO UPDATE SET login_count = excluded.login_count, last_login = excluded.last_login," \
+	"    avg_session_duration = excluded.avg_session_duration, total_session_duration = excluded.total_session_duration" \
+	"  WHERE u.* *<> excluded.*) "
 
 static const char *const refresh_changed =
 TAKE
-"changed AS (SELECT user_id FROM taken WHERE user_id IS NOT NULL UNION"
-"  SELECT user_id FROM authz.sessions WHERE created_at > $2 AND created_at <= $3), "
-"fresh AS MATERIALIZED (SELECT c.user_id, s.* FROM changed c CROSS JOIN LATERAL"
-"  (SELECT count(*) AS login_count, max(s.created_at) AS last_login, avg(s.duration) AS average"
-"   FROM authz.sessions s WHERE s.user_id = c.user_id AND s.created_at > $1) s), "
-"gone AS (DELETE FROM authz.user_stats u USING fresh f WHERE f.user_id = u.user_id AND f.login_count = 0)"
+"differences AS ("
+"  SELECT user_id, created_at, sessions, duration, sessions < 0 AS removed FROM taken WHERE created_at > $2"
+"  UNION ALL SELECT user_id, created_at, -1, - duration, false FROM authz.sessions WHERE created_at > $2 AND created_at <= $1"
+"  UNION ALL SELECT user_id, created_at, 1, duration, false FROM authz.sessions WHERE created_at > $1 AND created_at <= $2), "
+"sums AS (SELECT user_id, sum(sessions) AS n, sum(duration) AS total,"
+"   max(created_at) FILTER (WHERE sessions > 0) AS added, max(created_at) FILTER (WHERE removed) AS removed"
+"  FROM differences GROUP BY user_id), "
+"applied AS (SELECT s.user_id, u.tid AS old, coalesce(u.login_count, 0) + s.n AS n,"
+"   coalesce(u.total_session_duration + s.total, s.total) AS total, greatest(u.last_login, s.added) AS newest, s.removed"
+"  FROM sums s LEFT JOIN LATERAL (SELECT x.ctid AS tid, x.* FROM authz.user_stats x"
+"   WHERE x.user_id = s.user_id OFFSET 0) u ON true), "
+/* Not known by adding: the newest went away, or the row was not there. */
+"judged AS (SELECT *, n < 0 OR (n > 0 AND coalesce(removed >= newest, newest IS NULL)) AS unknown FROM applied), "
+"fresh AS MATERIALIZED (SELECT user_id, old, n, total, newest FROM judged WHERE NOT unknown"
+"  UNION ALL SELECT j.user_id, j.old, s.n, s.total, s.newest FROM judged j CROSS JOIN LATERAL"
+"   (SELECT count(*) AS n, sum(s.duration) AS total, max(s.created_at) AS newest FROM authz.sessions s"
+"    WHERE s.user_id = j.user_id AND s.created_at > $1) s WHERE j.unknown), "
+"gone AS (DELETE FROM authz.user_stats u WHERE u.ctid = ANY (ARRAY(SELECT f.old FROM fresh f WHERE f.n = 0)))"
 WRITE
 "SELECT (SELECT count(*) FROM fresh), EXISTS (SELECT FROM taken WHERE user_id IS NULL)";
 
 static const char *const refresh_full =
 TAKE
-"fresh AS MATERIALIZED (SELECT s.user_id, count(*) AS login_count, max(s.created_at) AS last_login,"
-"  avg(s.duration) AS average"
-"  FROM authz.sessions s WHERE s.created_at > $1 AND $2 IS NOT NULL AND $3 IS NOT NULL GROUP BY s.user_id), "
+"fresh AS MATERIALIZED (SELECT s.user_id, count(*) AS n, sum(s.duration) AS total, max(s.created_at) AS newest"
+"  FROM authz.sessions s WHERE s.created_at > $1 AND $2 IS NOT NULL GROUP BY s.user_id), "
 "gone AS (DELETE FROM authz.user_stats u WHERE NOT EXISTS (SELECT FROM fresh f WHERE f.user_id = u.user_id))"
 WRITE
 "SELECT (SELECT count(*) FROM fresh), false";
@@ -144,14 +193,10 @@ WRITE
 static int64
 refresh_run(const char *command, TimestampTz start, TimestampTz former, bool *all)
 {
-	Oid			types[3] = {TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID};
-	Datum		values[3] = {
-		TimestampTzGetDatum(start),
-		TimestampTzGetDatum(Min(start, former)),
-		TimestampTzGetDatum(Max(start, former))
-	};
+	Oid			types[2] = {TIMESTAMPTZOID, TIMESTAMPTZOID};
+	Datum		values[2] = {TimestampTzGetDatum(start), TimestampTzGetDatum(former)};
 	bool		isnull;
-	int			rc = SPI_execute_with_args(command, 3, types, values, NULL, false, 0);
+	int			rc = SPI_execute_with_args(command, 2, types, values, NULL, false, 0);
 
 	if (rc != SPI_OK_SELECT || SPI_processed != 1)
 		elog(ERROR, "SPI_execute_with_args: %s", SPI_result_code_string(rc));
@@ -170,6 +215,9 @@ authz_user_stats_refresh(PG_FUNCTION_ARGS)
 	Datum		values[2];
 	TimestampTz start;
 	TimestampTz former = DT_NOBEGIN;
+	Datum		last;
+	bool		isnull,
+				watched;
 	int64		looked;
 	int			rc;
 
@@ -182,17 +230,16 @@ authz_user_stats_refresh(PG_FUNCTION_ARGS)
 	/* Before any snapshot is taken, so that it sees what the one before did. */
 	LockRelationOid(rels.user_stats, ShareRowExclusiveLock);
 	SPI_connect();
-	rc = SPI_execute("SELECT as_of FROM authz.user_stats_state", false, 1);
-	if (rc != SPI_OK_SELECT)
+	rc = SPI_execute("SELECT (SELECT as_of FROM authz.user_stats_state),"
+					 " (SELECT count(*) = 2 FROM pg_trigger WHERE tgrelid = 'authz.sessions'::regclass AND tgenabled = 'A'"
+					 "  AND tgname IN ('sessions_changed', 'sessions_truncated'))", false, 1);
+	if (rc != SPI_OK_SELECT || SPI_processed != 1)
 		elog(ERROR, "SPI_execute: %s", SPI_result_code_string(rc));
-	if (SPI_processed == 1)
-	{
-		bool		isnull;
-
-		former = DatumGetTimestampTz(SPI_getbinval(SPI_tuptable->vals[0],
-												   SPI_tuptable->tupdesc, 1, &isnull)) - WINDOW;
-	}
-	if (Min(start, former) < GetCurrentTimestamp() - WINDOW - MARGIN)
+	last = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+	if (!isnull)
+		former = DatumGetTimestampTz(last) - WINDOW;
+	watched = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &isnull));
+	if (!watched || Min(start, former) < GetCurrentTimestamp() - WINDOW - MARGIN)
 		full = true;
 	looked = refresh_run(full ? refresh_full : refresh_changed, start, former, &full);
 	if (full)
@@ -206,6 +253,9 @@ authz_user_stats_refresh(PG_FUNCTION_ARGS)
 							   2, types, values, NULL, false, 0);
 	if (rc != SPI_OK_INSERT)
 		elog(ERROR, "SPI_execute_with_args: %s", SPI_result_code_string(rc));
+	/* Nobody knows what changes until the triggers are on again. */
+	if (!watched && SPI_execute("DELETE FROM authz.user_stats_state", false, 0) != SPI_OK_DELETE)
+		elog(ERROR, "could not forget up to when the statistics are");
 	SPI_finish();
 	PG_RETURN_INT64(looked);
 }

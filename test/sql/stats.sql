@@ -6,11 +6,10 @@ SET timezone = 'UTC';
 INSERT INTO authz.users (id, email)
 	SELECT ('00000000-0000-0000-0000-' || lpad(n::text, 12, '0'))::uuid, 'user' || n || '@example.com' FROM generate_series(1, 40) n;
 
--- Rows of one and not of the other: none, after every refresh.
+-- Rows of one and not of the other: none, after every refresh.  As text: equal intervals may differ ('1 day', '24:00:00').
 CREATE FUNCTION differences(as_of timestamptz) RETURNS bigint LANGUAGE sql AS $$
-	SELECT count(*) FROM (
-		(SELECT * FROM authz.user_stats EXCEPT ALL SELECT * FROM authz.user_stats_full(as_of)) UNION ALL
-		(SELECT * FROM authz.user_stats_full(as_of) EXCEPT ALL SELECT * FROM authz.user_stats)) d
+	WITH kept AS (SELECT u::text FROM authz.user_stats u), wanted AS (SELECT f::text FROM authz.user_stats_full(as_of) f)
+	SELECT count(*) FROM ((TABLE kept EXCEPT ALL TABLE wanted) UNION ALL (TABLE wanted EXCEPT ALL TABLE kept)) d
 $$;
 CREATE FUNCTION begin_session(nth integer, began timestamptz, lasted interval) RETURNS uuid LANGUAGE sql AS $$
 	INSERT INTO authz.sessions (user_id, created_at, last_seen, expires_at, max_expires_at, amr)
@@ -77,7 +76,10 @@ BEGIN
 		UPDATE authz.sessions SET last_seen = last_seen + random() * interval '1 hour' WHERE ended_at IS NULL AND random() < 0.05;
 		UPDATE authz.sessions SET ended_at = last_seen, end_reason = 'logout', expires_at = last_seen WHERE ended_at IS NULL AND random() < 0.03;
 		UPDATE authz.sessions SET created_at = created_at - random() * interval '9 days' WHERE random() < 0.02;
+		UPDATE authz.sessions SET user_id = ('00000000-0000-0000-0000-' || lpad((4 + (random() * 30)::integer)::text, 12, '0'))::uuid WHERE random() < 0.02;
 		DELETE FROM authz.sessions WHERE random() < 0.02;
+		/* The newest of a user, of which the maximum was. */
+		DELETE FROM authz.sessions s WHERE random() < 0.03 AND created_at = (SELECT max(created_at) FROM authz.sessions x WHERE x.user_id = s.user_id);
 		IF n % 20 = 0 THEN
 			PERFORM authz.session_purge(10, '1 day');
 		END IF;
@@ -94,8 +96,38 @@ $$;
 SELECT * FROM rounds();
 SELECT count(*) > 10 AS users, sum(login_count) > 20 AS logins FROM authz.user_stats;
 
+-- What counts for nothing queues nothing.
+UPDATE authz.sessions SET user_agent = 'curl';
+SELECT count(*) AS queued FROM authz.session_changes;
+-- The newest goes: only that user is computed from the sessions.
+SELECT begin_session(7, now(), '1 hour') IS NOT NULL, begin_session(8, now(), '1 hour') IS NOT NULL;
+SELECT authz.user_stats_refresh(now()) > 1 AS looked, differences(now());
+DELETE FROM authz.sessions s WHERE user_id::text LIKE '%07' AND created_at = (SELECT max(created_at) FROM authz.sessions x WHERE x.user_id = s.user_id);
+SELECT authz.user_stats_refresh(now()) > 0 AS looked, differences(now());
+-- With the triggers off, each refresh computes all; so does the next one after that.
+ALTER TABLE authz.sessions DISABLE TRIGGER sessions_changed;
+DELETE FROM authz.sessions WHERE created_at = (SELECT max(created_at) FROM authz.sessions);
+SELECT authz.user_stats_refresh(now()) > 0 AS looked, differences(now());
+DELETE FROM authz.sessions WHERE created_at = (SELECT max(created_at) FROM authz.sessions);
+ALTER TABLE authz.sessions ENABLE ALWAYS TRIGGER sessions_changed;
+SELECT authz.user_stats_refresh(now()) > 0 AS looked, differences(now());
+-- Equal is not enough: twice 12 hours are 24:00:00, a day and nothing are 1 day.
+SELECT begin_session(40, now(), '12 hours') IS NOT NULL, begin_session(40, now(), '12 hours') IS NOT NULL;
+SELECT authz.user_stats_refresh(now()), differences(now());
+SELECT login_count, total_session_duration FROM authz.user_stats WHERE user_id::text LIKE '%40';
+UPDATE authz.sessions SET last_seen = created_at + CASE WHEN id = (SELECT min(id::text) FROM authz.sessions WHERE user_id::text LIKE '%40')::uuid THEN interval '1 day' ELSE '0' END
+	WHERE user_id::text LIKE '%40';
+SELECT authz.user_stats_refresh(now()), differences(now());
+SELECT login_count, total_session_duration FROM authz.user_stats WHERE user_id::text LIKE '%40';
+DO $$
+BEGIN
+	PERFORM begin_session(9, '-infinity', '1 hour');
+EXCEPTION WHEN datetime_field_overflow OR check_violation THEN
+	RAISE NOTICE 'a session without beginning is refused';
+END
+$$;
+
 -- Sessions that no window reaches queue nothing; a refresh after a long pause computes all.
-SELECT authz.user_stats_refresh(now()) > 0 AS looked;
 SELECT begin_session(6, now() - interval '60 days', '1 hour') IS NOT NULL;
 SELECT count(*) AS queued FROM authz.session_changes;
 SELECT authz.user_stats_refresh(now() - interval '50 days') > 0 AS looked, differences(now() - interval '50 days');
