@@ -112,34 +112,50 @@ COMMENT ON FUNCTION authz.audit_write(json) IS
 /*
  * A record that cannot be written must not keep those behind it in the ring.
  */
-CREATE FUNCTION authz.audit_write_drained(records json, lost bigint) RETURNS void
+CREATE FUNCTION authz.audit_write_drained(records json, lost bigint, decisions authz.audit_logs[]) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	record json;
+	decision authz.audit_logs;
 BEGIN
 	IF lost > 0 THEN
 		PERFORM authz.audit_write(json_build_array(json_build_object('event', 'audit_lost', 'details', json_build_object('records', lost))));
 	END IF;
 	BEGIN
-		PERFORM authz.audit_write(records);
+		IF json_array_length(records) > 0 THEN
+			PERFORM authz.audit_write(records);
+		END IF;
+		PERFORM authz.audit_write_decisions(decisions);
 		RETURN;
-	EXCEPTION WHEN data_exception OR integrity_constraint_violation THEN
+	EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded THEN
 		/* One by one, then. */
 	END;
-	FOR record IN SELECT * FROM json_array_elements(records) LOOP
+	FOR record IN SELECT * FROM json_array_elements(records) UNION ALL
+			SELECT json_strip_nulls(row_to_json(d)) FROM unnest(decisions) d LOOP
 		BEGIN
 			PERFORM authz.audit_write(json_build_array(record));
-		EXCEPTION WHEN data_exception OR integrity_constraint_violation THEN
+		EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded THEN
 			PERFORM authz.audit_write(json_build_array(json_build_object(
 				'event', 'audit_lost', 'details', json_build_object('record', left(record::text, 10000)))));
 		END;
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION authz.audit_write_drained(json, bigint) IS
-	'Appends what came out of the ring, and how many found it full; one that is no record is appended as audit_lost with its text';
+COMMENT ON FUNCTION authz.audit_write_drained(json, bigint, authz.audit_logs[]) IS
+	'Appends what came out of the ring (records as audit_write takes them, how many found it full, decisions as rows without an id); one that is no record is appended as audit_lost with its text';
+
+CREATE FUNCTION authz.audit_write_decisions(decisions authz.audit_logs[]) RETURNS void
+LANGUAGE sql VOLATILE
+BEGIN ATOMIC
+	INSERT INTO authz.audit_logs (id, created_at, event, actor, target, action, role_name, decision, reasons, errors,
+			policy_set, policy_version, snapshot, duration)
+		SELECT gen_random_uuid(), d.created_at, d.event, d.actor, d.target, d.action, d.role_name, d.decision, d.reasons, d.errors,
+			d.policy_set, d.policy_version, d.snapshot, d.duration
+		FROM unnest(decisions) d;
+END;
+COMMENT ON FUNCTION authz.audit_write_decisions(authz.audit_logs[]) IS 'Appends decisions: rows without an id';
 
 CREATE FUNCTION authz.audit_keep(record json) RETURNS boolean
 LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'authz_audit_keep_sql';
@@ -305,6 +321,7 @@ COMMENT ON FUNCTION authz.user_forget(uuid) IS
 	'Erases a user: the row and all that hangs on it, links to the principal and what history has of them, its entity, and what audit records say of the person; the records stay, with an id that names nobody any more. Says what it removed';
 
 REVOKE ALL ON TABLE authz.audit_logs, authz.audit_logs_default, authz.audit_personal FROM PUBLIC;
-REVOKE ALL ON FUNCTION authz.audit_write(json), authz.audit_keep(json), authz.audit_write_drained(json, bigint), authz.audit_failure(text, uuid, json), authz.audit_drain(integer), authz.audit_state(),
+REVOKE ALL ON FUNCTION authz.audit_write(json), authz.audit_keep(json), authz.audit_write_drained(json, bigint, authz.audit_logs[]),
+	authz.audit_write_decisions(authz.audit_logs[]), authz.audit_failure(text, uuid, json), authz.audit_drain(integer), authz.audit_state(),
 	authz.audit_session(), authz.audit_key(),
 	authz.user_export(uuid), authz.user_forget(uuid) FROM PUBLIC;

@@ -5,11 +5,12 @@
  *
  * Changes are recorded by triggers, in their own transaction (sql/audit.sql).
  * Failed attempts and decisions must survive a rollback, and come from
- * read-only transactions too.  Where the library is preloaded, they go as
- * JSON into a ring in shared memory, one for each database, which audit_drain()
- * writes to authz.audit_logs.  What is drained leaves the ring when that
- * transaction commits, so nothing is lost by its rollback.  A record that
- * finds the ring full is counted; the drain writes the count as a record.
+ * read-only transactions too.  Where the library is preloaded, they go into a
+ * ring in shared memory, one for each database, which audit_drain() writes to
+ * authz.audit_logs: attempts as JSON, decisions packed (audit_decision.c).
+ * What is drained leaves the ring when that transaction commits, so nothing is
+ * lost by its rollback.  A record that finds the ring full is counted; the
+ * drain writes the count as a record.
  *
  * On a standby and where the library is not preloaded, a record is a line of
  * the server's log.
@@ -38,16 +39,18 @@
 #include "storage/lwlock.h"
 #include "storage/proc.h"
 #include "storage/shmem.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/datetime.h"
+#include "utils/fmgrprotos.h"
 #include "utils/guc.h"
 #include "utils/json.h"
-#include "utils/jsonb.h"
-#include "utils/snapmgr.h"
+#include "utils/lsyscache.h"
 #include "utils/timestamp.h"
+#include "utils/typcache.h"
 
 #include "audit.h"
-#include "check.h"
+#include "audit_decision.h"
 #include "relation.h"
 
 /* Databases of one server that have a ring; those that come later use the log. */
@@ -196,44 +199,58 @@ ring_get(void)
 	return mine = empty;
 }
 
-/* Copy to or from a position, around the end. */
+/* Copy to a position, around the end. */
 static void
-ring_copy(Ring *ring, uint64 at, char *bytes, uint32 len, bool write)
+ring_write(Ring *ring, uint64 at, const void *bytes, uint32 len)
 {
-	Size		size = ring_bytes();
-	Size		offset = at % size;
-	Size		first = Min(len, size - offset);
-	char	   *data = ring_data(ring);
+	Size		offset = at % ring_bytes();
+	Size		first = Min(len, ring_bytes() - offset);
 
-	if (write)
-	{
-		memcpy(data + offset, bytes, first);
-		memcpy(data, bytes + first, len - first);
-	}
-	else
-	{
-		memcpy(bytes, data + offset, first);
-		memcpy(bytes + first, data, len - first);
-	}
+	memcpy(ring_data(ring) + offset, bytes, first);
+	memcpy(ring_data(ring), (const char *) bytes + first, len - first);
 }
 
 static void
-ring_put(Ring *ring, char *json, uint32 len)
+ring_read(Ring *ring, uint64 at, void *bytes, uint32 len)
 {
+	Size		offset = at % ring_bytes();
+	Size		first = Min(len, ring_bytes() - offset);
+
+	memcpy(bytes, ring_data(ring) + offset, first);
+	memcpy((char *) bytes + first, ring_data(ring), len - first);
+}
+
+/* A record in the ring: the length of what follows, what it is, its bytes. */
+typedef enum RecordKind
+{
+	RECORD_JSON = 'j',
+	RECORD_DECISION = 'd'
+} RecordKind;
+
+typedef struct RecordHead
+{
+	uint32		len;
+	uint32		kind;
+} RecordHead;
+
+static void
+ring_put(Ring *ring, RecordKind kind, const char *bytes, uint32 len)
+{
+	RecordHead	head = {len, kind};
 	bool		first_lost = false;
 	Latch	   *wake = NULL;
 
 	LWLockAcquire(ring->lock, LW_EXCLUSIVE);
-	if (ring_bytes() - (ring->head - ring->tail) < sizeof(len) + len)
+	if (ring_bytes() - (ring->head - ring->tail) < sizeof(head) + len)
 	{
 		first_lost = ring->lost++ == 0;
 		ring->lost_ever++;
 	}
 	else
 	{
-		ring_copy(ring, ring->head, (char *) &len, sizeof(len), true);
-		ring_copy(ring, ring->head + sizeof(len), json, len, true);
-		ring->head += sizeof(len) + len;
+		ring_write(ring, ring->head, &head, sizeof(head));
+		ring_write(ring, ring->head + sizeof(head), bytes, len);
+		ring->head += sizeof(head) + len;
 		if (ring->head - ring->tail > ring_bytes() / 2)
 			wake = ring->drainer;
 	}
@@ -247,19 +264,25 @@ ring_put(Ring *ring, char *json, uint32 len)
 				 errhint("Name the database in authz.worker_databases, call authz.maintain() more often, or raise authz.audit_ring_size.")));
 }
 
+static void
+log_record(const char *json)
+{
+	ereport(LOG_SERVER_ONLY,
+			(errmsg("authz audit: %s", json), errhidestmt(true), errhidecontext(true)));
+}
+
 /* Keep a record whatever becomes of the transaction; false: only in the log. */
 static bool
-audit_keep(char *json, uint32 len)
+audit_keep(const char *json, uint32 len)
 {
 	Ring	   *ring = ring_get();
 
 	if (ring == NULL)
 	{
-		ereport(LOG_SERVER_ONLY,
-				(errmsg("authz audit: %s", json), errhidestmt(true), errhidecontext(true)));
+		log_record(json);
 		return false;
 	}
-	ring_put(ring, json, len);
+	ring_put(ring, RECORD_JSON, json, len);
 	return true;
 }
 
@@ -303,16 +326,6 @@ record_begin(StringInfo buf, const char *event)
 	put_member(buf, "role_name", role == NULL ? "" : role, -1);
 }
 
-static void
-put_uid(StringInfo buf, const char *name, const CedarUid *uid)
-{
-	size_t		len = cedar_uid_print(uid, NULL, 0);
-	char	   *text = palloc(len + 1);
-
-	cedar_uid_print(uid, text, len + 1);
-	put_member(buf, name, text, len);
-}
-
 bool
 authz_audit_wanted(void)
 {
@@ -329,54 +342,42 @@ authz_audit_wanted(void)
 	return true;
 }
 
+/* The rows of authz.audit_logs. */
+static TupleDesc
+audit_logs_desc(void)
+{
+	return lookup_rowtype_tupdesc_copy(get_rel_type_id(authz_relations()->audit_logs), -1);
+}
+
+/* Where there is no ring: a line of JSON, of the row's columns. */
+static void
+log_decision(const char *bytes)
+{
+	HeapTuple	row = authz_audit_unpack(bytes, audit_logs_desc());
+	Datum		json = DirectFunctionCall1(row_to_json, HeapTupleHeaderGetDatum(row->t_data));
+
+	log_record(TextDatumGetCString(DirectFunctionCall1(json_strip_nulls, json)));
+}
+
 void
 authz_audit_decision(const AuthzPolicyVersion *version, const CedarRequest *request,
 					 const CedarDecision *decision, instr_time started)
 {
-	MemoryContext cxt,
-				old;
-	StringInfoData buf;
 	instr_time	took;
-	Snapshot	snapshot;
+	const char *bytes;
+	uint32		len;
+	Ring	   *ring;
 
 	if (audit_decisions == AUDIT_DENY && decision->allow)
 		return;
 	INSTR_TIME_SET_CURRENT(took);
 	INSTR_TIME_SUBTRACT(took, started);
-	cxt = AllocSetContextCreate(CurrentMemoryContext, "authz audit record", ALLOCSET_SMALL_SIZES);
-	old = MemoryContextSwitchTo(cxt);
-	record_begin(&buf, "decision");
-	put_uid(&buf, "actor", request->principal);
-	put_uid(&buf, "action", request->action);
-	put_uid(&buf, "target", request->resource);
-	put_member(&buf, "decision", decision->allow ? "allow" : "deny", -1);
-	appendStringInfoString(&buf, ", \"reasons\": [");
-	for (uint32 i = 0; i < decision->n_reasons; i++)
-	{
-		CedarPolicy policy;
-
-		cedar_policies_get(&version->policies, decision->reasons[i], &policy);
-		if (i > 0)
-			appendStringInfoString(&buf, ", ");
-		escape_json(&buf, pnstrdup(policy.id, policy.id_len));
-	}
-	appendStringInfoChar(&buf, ']');
-	if (decision->n_errors > 0)
-	{
-		Jsonb	   *errors = DatumGetJsonbP(authz_check_errors(decision, version));
-
-		appendStringInfo(&buf, ", \"errors\": %s",
-						 JsonbToCString(NULL, &errors->root, VARSIZE(errors)));
-	}
-	put_member(&buf, "policy_set", version->set, -1);
-	appendStringInfo(&buf, ", \"policy_version\": " INT64_FORMAT ", \"duration\": \"%.3f microseconds\"",
-					 version->version, INSTR_TIME_GET_DOUBLE(took) * 1000000.0);
-	if ((snapshot = GetActiveSnapshot()) != NULL)
-		appendStringInfo(&buf, ", \"snapshot\": \"%u:%u:%u\"", snapshot->xmin, snapshot->xmax, snapshot->xcnt);
-	appendStringInfoChar(&buf, '}');
-	audit_keep(buf.data, buf.len);
-	MemoryContextSwitchTo(old);
-	MemoryContextDelete(cxt);
+	bytes = authz_audit_pack(version, request, decision, (int64) INSTR_TIME_GET_MICROSEC(took), &len);
+	ring = ring_get();
+	if (ring != NULL)
+		ring_put(ring, RECORD_DECISION, bytes, len);
+	else
+		log_decision(bytes);
 }
 
 /* Write one record in this transaction. */
@@ -502,13 +503,19 @@ authz_audit_drain(PG_FUNCTION_ARGS)
 	static bool registered = false;
 	int32		most = PG_GETARG_INT32(0);
 	Ring	   *ring = ring_get();
-	StringInfoData batch;
+	StringInfoData json;
+	TupleDesc	desc;
+	Oid			row_type;
+	Datum	   *decisions;
+	int			n_decisions = 0;
+	int			room = 1024;
+	Size		bytes = 0;
 	uint64		at,
 				head,
 				lost;
 	int64		n = 0;
-	Oid			types[2] = {TEXTOID, INT8OID};
-	Datum		values[2];
+	Oid			types[3] = {TEXTOID, INT8OID};
+	Datum		values[3];
 	bool		isnull;
 
 	if (ring == NULL || draining != NULL)
@@ -535,27 +542,47 @@ authz_audit_drain(PG_FUNCTION_ARGS)
 	lost = ring->lost;
 	LWLockRelease(ring->lock);
 	/* Nobody else moves the tail, so what lies behind the head stays. */
-	initStringInfo(&batch);
-	while (at < head && n < most && batch.len < 16 * 1024 * 1024)
+	initStringInfo(&json);
+	desc = audit_logs_desc();
+	row_type = desc->tdtypeid;
+	decisions = palloc(room * sizeof(Datum));
+	while (at < head && n < most && bytes < 16 * 1024 * 1024)
 	{
-		uint32		len;
+		RecordHead	record;
 
-		ring_copy(ring, at, (char *) &len, sizeof(len), false);
-		enlargeStringInfo(&batch, len + 2);
-		appendStringInfoChar(&batch, n == 0 ? '[' : ',');
-		ring_copy(ring, at + sizeof(len), batch.data + batch.len, len, false);
-		batch.len += len;
-		batch.data[batch.len] = '\0';
-		at += sizeof(len) + len;
+		ring_read(ring, at, &record, sizeof(record));
+		at += sizeof(record);
+		if (record.kind == RECORD_DECISION)
+		{
+			char	   *packed = palloc(record.len);
+
+			ring_read(ring, at, packed, record.len);
+			if (n_decisions == room)
+				decisions = repalloc(decisions, (room *= 2) * sizeof(Datum));
+			decisions[n_decisions++] = HeapTupleHeaderGetDatum(authz_audit_unpack(packed, desc)->t_data);
+			pfree(packed);
+		}
+		else
+		{
+			enlargeStringInfo(&json, record.len + 2);
+			appendStringInfoChar(&json, json.len == 0 ? '[' : ',');
+			ring_read(ring, at, json.data + json.len, record.len);
+			json.len += record.len;
+			json.data[json.len] = '\0';
+		}
+		at += record.len;
+		bytes += record.len;
 		n++;
 	}
-	appendStringInfoString(&batch, n == 0 ? "[]" : "]");
+	appendStringInfoString(&json, json.len == 0 ? "[]" : "]");
 	if (n > 0 || lost > 0)
 	{
-		values[0] = CStringGetTextDatum(batch.data);
+		types[2] = get_array_type(row_type);
+		values[0] = CStringGetTextDatum(json.data);
 		values[1] = Int64GetDatum((int64) lost);
-		if (SPI_execute_with_args("SELECT authz.audit_write_drained($1::json, $2)",
-								  2, types, values, NULL, false, 0) != SPI_OK_SELECT)
+		values[2] = PointerGetDatum(construct_array(decisions, n_decisions, row_type, -1, false, TYPALIGN_DOUBLE));
+		if (SPI_execute_with_args("SELECT authz.audit_write_drained($1::json, $2, $3)",
+								  3, types, values, NULL, false, 0) != SPI_OK_SELECT)
 			elog(ERROR, "could not write audit records");
 	}
 	SPI_finish();

@@ -37,6 +37,7 @@ typedef struct AuthzRelations
 	Oid			sessions_pkey;
 	Oid			session_changes;
 	Oid			user_stats;
+	Oid			audit_logs;
 	Oid			signing_keys;
 	Oid			signing_keys_pkey;
 	Oid			signing_keys_active_key;
