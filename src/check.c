@@ -65,10 +65,68 @@ check_arena(void)
 	return arena = authz_arena_create(cxt);
 }
 
-static const CedarUid *
-check_uid(FunctionCallInfo fcinfo, CedarArena *arena, int n)
+/*
+ * Uids that were asked about lately: most decisions are about the principal and
+ * action of the one before.  One is replaced when UIDS_MAX others have been
+ * asked since, so two of one decision stay.
+ */
+#define UIDS_MAX	8
+#define UID_BYTES_MAX 1024		/* of those that are worth it */
+
+typedef struct RecentUid
 {
-	return authz_uid_to_cedar(arena, PG_GETARG_DATUM(n));
+	uint64		serial;			/* no other one had it; 0: none is here */
+	CedarUid   *uid;			/* its bytes have room for UID_BYTES_MAX */
+} RecentUid;
+
+static RecentUid recent_uids[UIDS_MAX];	/* last asked first */
+
+static inline bool
+uid_is(const CedarUid *uid, const struct varlena *value)
+{
+	const char *bytes = VARDATA_ANY(value);
+
+	return VARSIZE_ANY_EXHDR(value) == sizeof(uint32) + uid->type_len + uid->id_len &&
+		memcmp(bytes, &uid->type_len, sizeof(uint32)) == 0 &&
+		memcmp(bytes + sizeof(uint32), uid->bytes, uid->type_len + uid->id_len) == 0;
+}
+
+/* The uid, and its serial or 0.  Only where a decision is within no other. */
+static const CedarUid *
+recent_uid(CedarArena *arena, Datum value, uint64 *serial)
+{
+	static uint64 last_serial = 0;
+	struct varlena *packed = (struct varlena *) DatumGetPointer(value);
+	const CedarUid *uid;
+	RecentUid	recent;
+	int			i;
+
+	*serial = 0;
+	if (VARATT_IS_EXTERNAL(packed) || VARATT_IS_COMPRESSED(packed) ||
+		VARSIZE_ANY_EXHDR(packed) > UID_BYTES_MAX)
+		return authz_uid_to_cedar(arena, value);
+	for (i = 0; i < UIDS_MAX && recent_uids[i].serial != 0; i++)
+	{
+		if (!uid_is(recent_uids[i].uid, packed))
+			continue;
+		recent = recent_uids[i];
+		memmove(&recent_uids[1], &recent_uids[0], i * sizeof(RecentUid));
+		recent_uids[0] = recent;
+		*serial = recent.serial;
+		return recent.uid;
+	}
+
+	uid = authz_uid_to_cedar(arena, value);
+	recent = recent_uids[Min(i, UIDS_MAX - 1)];
+	if (recent.uid == NULL)
+		recent.uid = MemoryContextAlloc(TopMemoryContext,
+										offsetof(CedarUid, bytes) + UID_BYTES_MAX);
+	memcpy(recent.uid, uid, offsetof(CedarUid, bytes) + uid->type_len + uid->id_len);
+	recent.serial = ++last_serial;
+	memmove(&recent_uids[1], &recent_uids[0], Min(i, UIDS_MAX - 1) * sizeof(RecentUid));
+	recent_uids[0] = recent;
+	*serial = recent.serial;
+	return recent.uid;
 }
 
 const AuthzSchema *
@@ -133,13 +191,9 @@ authz_check_version(FunctionCallInfo fcinfo, int n, AuthzStatement *statement)
 							text_to_cstring(PG_GETARG_TEXT_PP(n)));
 }
 
-void
-authz_check_request(FunctionCallInfo fcinfo, CedarArena *arena,
-					const AuthzPolicyVersion *version,
-					CedarRequest *request, CedarEntities **overlay)
+static void
+arguments_given(FunctionCallInfo fcinfo)
 {
-	const AuthzSchema *schema = authz_check_schema(version);
-
 	for (int i = 0; i < lengthof(argument_names); i++)
 	{
 		if (PG_ARGISNULL(i))
@@ -148,14 +202,53 @@ authz_check_request(FunctionCallInfo fcinfo, CedarArena *arena,
 					 errmsg("argument \"%s\" must not be null", argument_names[i]),
 					 i == AUTHZ_ARG_CONTEXT ? errhint("Leave it out, or pass an empty object.") : 0));
 	}
-	request->principal = check_uid(fcinfo, arena, AUTHZ_ARG_PRINCIPAL);
-	request->action = check_uid(fcinfo, arena, AUTHZ_ARG_ACTION);
-	request->resource = check_uid(fcinfo, arena, AUTHZ_ARG_RESOURCE);
+}
+
+/* Read what is no uid; the uids are in the request. */
+static void
+check_others(FunctionCallInfo fcinfo, CedarArena *arena, const AuthzPolicyVersion *version,
+			 CedarRequest *request, CedarEntities **overlay)
+{
+	const AuthzSchema *schema = authz_check_schema(version);
+
 	request->context = authz_check_context(arena, PG_GETARG_JSONB_P(AUTHZ_ARG_CONTEXT), 0,
 										   schema, request->action);
 	authz_check_fits(schema, arena, request, 0);
 	*overlay = PG_ARGISNULL(AUTHZ_ARG_ENTITIES) ? NULL :
 		authz_check_entities(arena, PG_GETARG_JSONB_P(AUTHZ_ARG_ENTITIES));
+}
+
+void
+authz_check_request(FunctionCallInfo fcinfo, CedarArena *arena,
+					const AuthzPolicyVersion *version,
+					CedarRequest *request, CedarEntities **overlay)
+{
+	arguments_given(fcinfo);
+	request->principal = authz_uid_to_cedar(arena, PG_GETARG_DATUM(AUTHZ_ARG_PRINCIPAL));
+	request->action = authz_uid_to_cedar(arena, PG_GETARG_DATUM(AUTHZ_ARG_ACTION));
+	request->resource = authz_uid_to_cedar(arena, PG_GETARG_DATUM(AUTHZ_ARG_RESOURCE));
+	check_others(fcinfo, arena, version, request, overlay);
+}
+
+/* The same; *key says what of it may have been asked before. */
+static void
+check_request(FunctionCallInfo fcinfo, CedarArena *arena, const AuthzPolicyVersion *version,
+			  CedarRequest *request, CedarEntities **overlay, AuthzKeptKey *key)
+{
+	if (authz_row_is_executing())
+	{
+		authz_check_request(fcinfo, arena, version, request, overlay);
+		key->uids[0] = key->uids[1] = 0;
+		return;
+	}
+	arguments_given(fcinfo);
+	request->principal = recent_uid(arena, PG_GETARG_DATUM(AUTHZ_ARG_PRINCIPAL), &key->uids[0]);
+	request->action = recent_uid(arena, PG_GETARG_DATUM(AUTHZ_ARG_ACTION), &key->uids[1]);
+	request->resource = authz_uid_to_cedar(arena, PG_GETARG_DATUM(AUTHZ_ARG_RESOURCE));
+	check_others(fcinfo, arena, version, request, overlay);
+	key->policies = version->serial;
+	key->principal = request->principal;
+	key->action = request->action;
 }
 
 /* Decide what the arguments ask; the decision lives until the next one. */
@@ -170,6 +263,8 @@ check_arguments(FunctionCallInfo fcinfo, bool reasons_wanted,
 	CedarEntitySource source;
 	CedarEntities *overlay;
 	CedarRequest request;
+	CedarKept  *kept = NULL;
+	AuthzKeptKey key;
 	CedarError	err;
 	bool		audit = authz_audit_wanted();
 	instr_time	started;
@@ -178,11 +273,13 @@ check_arguments(FunctionCallInfo fcinfo, bool reasons_wanted,
 		INSTR_TIME_SET_CURRENT(started);
 	statement = authz_statement();
 	version = authz_check_version(fcinfo, AUTHZ_ARG_POLICY_SET, statement);
-	authz_check_request(fcinfo, arena, version, &request, &overlay);
+	check_request(fcinfo, arena, version, &request, &overlay, &key);
 	reader = authz_entity_begin(statement, overlay, &source);
+	if (key.uids[0] != 0 && key.uids[1] != 0)
+		kept = authz_entity_kept(reader, &key);
 	authz_schema_overlay(version->schema, arena, &source);
-	if (cedar_decide(arena, &version->policies, &source, &request,
-					 reasons_wanted || audit, decision, &err) != CEDAR_OK)
+	if (cedar_decide_kept(arena, &version->policies, &source, &request, kept,
+						  reasons_wanted || audit, decision, &err) != CEDAR_OK)
 		authz_raise(&err, AUTHZ_TEXT_UID, NULL, 0, NULL,
 					psprintf("Policy set \"%s\".", version->set));
 	authz_entity_end(reader);

@@ -58,9 +58,16 @@ authz_stored_scan_open(AuthzScan *scan, Snapshot snapshot)
 	authz_scan_open(scan, rels->entities, rels->entities_pkey, 1, snapshot);
 }
 
+static bool
+near_has_uid(HeapTuple tuple, void *arg)
+{
+	return authz_row_has_uid(tuple->t_data, arg);
+}
+
 TupleTableSlot *
 authz_stored_find(AuthzScan *scan, const CedarUid *uid)
 {
+	AuthzNear  *near = &scan->near[uid->type_hash % AUTHZ_NEARS];
 	Datum		key;
 	bool		found;
 
@@ -68,10 +75,16 @@ authz_stored_find(AuthzScan *scan, const CedarUid *uid)
 	if (memchr(uid->bytes + uid->type_len, '\0', uid->id_len) != NULL)
 		return NULL;
 
+	if (scan->look_near &&
+		authz_near_find(near, scan->heap, scan->snapshot, near_has_uid,
+						unconstify(CedarUid *, uid), authz_scan_slot(scan)))
+		return scan->slot;
 	key = authz_uid_from_cedar(uid);
 	authz_scan_start(scan, &key);
 	found = authz_scan_next(scan);
 	pfree(DatumGetPointer(key));
+	if (found)
+		authz_near_note(near, scan->slot);
 	return found ? scan->slot : NULL;
 }
 
@@ -404,7 +417,7 @@ entity_refuse_cycle(CycleCheck *check, const CedarUid *uid,
 		entity_refuse_own_cycle(check, uid, parents, n_parents);
 	else if (code != CEDAR_OK)
 		authz_raise(&err, AUTHZ_TEXT_UID, NULL, 0, NULL, NULL);
-	authz_scan_close(&check->scan);
+	authz_scan_end(&check->scan);
 	UnregisterSnapshot(snapshot);
 }
 

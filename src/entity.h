@@ -29,6 +29,22 @@ extern AuthzEntityReader *authz_entity_begin(AuthzStatement *statement,
 											 CedarEntitySource *source);
 extern void authz_entity_end(AuthzEntityReader *reader);
 
+/* Whose decisions have what CedarKept keeps in common; no padding. */
+typedef struct AuthzKeptKey
+{
+	uint64		policies;		/* serial of the version */
+	uint64		uids[2];		/* serials of the two uids */
+	const CedarUid *principal;
+	const CedarUid *action;
+} AuthzKeptKey;
+
+/*
+ * What decisions of this statement with the same key have kept so far, for
+ * cedar_decide_kept of the decision that has begun; NULL: nothing, as for the
+ * first one of a key.
+ */
+extern CedarKept *authz_entity_kept(AuthzEntityReader *reader, const AuthzKeptKey *key);
+
 /* The entity of a stored row; raises when it is none. */
 extern CedarEntity *authz_entity_from_row(CedarArena *arena, HeapTuple tuple, TupleDesc desc);
 

@@ -32,6 +32,10 @@
  * An entity that was not there says nothing about the next snapshot; nor does
  * a set of rows (memberships): both are looked up in every one.
  *
+ * The same holds a row that no one has kept but that stands beside the last one
+ * found (authz_near_find): it is visible, and its id is the one asked for, so no
+ * other row can be.  That spares a scan in the table's order the index.
+ *
  * All that an entity is in (its closure) is kept with the rows that say so, and
  * is believed when all of them are confirmed, page by page.
  *
@@ -188,16 +192,17 @@ authz_cache_serves(Relation heap)
 		!RelationUsesLocalBuffers(heap);
 }
 
-/* Pin the page that the row was on. */
+/* Pin a page; *buffer is where it was, or Invalid, and becomes where it is. */
 static Buffer
-row_page(AuthzCachedRow *row, Relation heap)
+page_pin(Relation heap, BlockNumber block, Buffer *buffer)
 {
-	if (ReadRecentBuffer(authz_rel_locator(heap), MAIN_FORKNUM, row->block, row->buffer))
-		return row->buffer;
+	if (BufferIsValid(*buffer) &&
+		ReadRecentBuffer(authz_rel_locator(heap), MAIN_FORKNUM, block, *buffer))
+		return *buffer;
 	/* VACUUM may have cut the file off. */
-	if (row->block >= RelationGetNumberOfBlocks(heap))
+	if (block >= RelationGetNumberOfBlocks(heap))
 		return InvalidBuffer;
-	return row->buffer = ReadBuffer(heap, row->block);
+	return *buffer = ReadBuffer(heap, block);
 }
 
 /* The same uid in the first column, which is never null? */
@@ -210,6 +215,17 @@ row_has_image(HeapTupleHeader tuple, const AuthzCachedRow *row)
 	return !VARATT_IS_EXTERNAL(value) && !VARATT_IS_COMPRESSED(value) &&
 		VARSIZE_ANY_EXHDR(value) == row->image_size &&
 		memcmp(VARDATA_ANY(value), row->image, row->image_size) == 0;
+}
+
+/* Does the snapshot see the tuple?  Its page is pinned and locked. */
+static inline bool
+tuple_is_visible(HeapTuple tuple, Snapshot snapshot, Buffer buffer)
+{
+	HeapTupleHeader header = tuple->t_data;
+
+	/* Frozen and never touched since: every snapshot sees it. */
+	return (HeapTupleHeaderXminFrozen(header) && (header->t_infomask & HEAP_XMAX_INVALID)) ||
+		HeapTupleSatisfiesVisibility(tuple, snapshot, buffer);
 }
 
 /* The page is pinned and locked; tuple is what stands where the row was. */
@@ -225,10 +241,7 @@ row_is_there(const AuthzCachedRow *row, Relation heap, Buffer buffer, ItemId ite
 	tuple.t_len = ItemIdGetLength(item);
 	tuple.t_tableOid = RelationGetRelid(heap);
 	ItemPointerSet(&tuple.t_self, row->block, row->offset);
-
-	/* Frozen and never touched since: every snapshot sees it. */
-	if (!(HeapTupleHeaderXminFrozen(header) && (header->t_infomask & HEAP_XMAX_INVALID)) &&
-		!HeapTupleSatisfiesVisibility(&tuple, snapshot, buffer))
+	if (!tuple_is_visible(&tuple, snapshot, buffer))
 		return false;
 	return row->image != NULL ? row_has_image(header, row) :
 		check(&tuple, RelationGetDescr(heap), row->uid, arg);
@@ -277,7 +290,7 @@ authz_cache_confirm(const AuthzCachedTable *table, AuthzCachedRow *rows, int n,
 		return false;
 	for (int i = 0; i < n && there;)
 	{
-		Buffer		buffer = row_page(&rows[i], heap);
+		Buffer		buffer = page_pin(heap, rows[i].block, &rows[i].buffer);
 		BlockNumber block = rows[i].block;
 
 		if (!BufferIsValid(buffer))
@@ -295,6 +308,110 @@ authz_cache_confirm(const AuthzCachedTable *table, AuthzCachedRow *rows, int n,
 		UnlockReleaseBuffer(buffer);
 	}
 	return there;
+}
+
+bool
+authz_row_has_uid(HeapTupleHeader tuple, const CedarUid *uid)
+{
+	struct varlena *value = (struct varlena *) ((char *) tuple + tuple->t_hoff);
+	uint32		bytes = uid->type_len + uid->id_len;
+
+	return !VARATT_IS_EXTERNAL(value) && !VARATT_IS_COMPRESSED(value) &&
+		VARSIZE_ANY_EXHDR(value) == sizeof(uint32) + bytes &&
+		memcmp(VARDATA_ANY(value), &uid->type_len, sizeof(uint32)) == 0 &&
+		memcmp(VARDATA_ANY(value) + sizeof(uint32), uid->bytes, bytes) == 0;
+}
+
+/* Tuples looked at beside the last one, and looks in vain before they end. */
+#define NEAR_ROWS		32
+#define NEAR_MISSES_MAX 8
+
+/* In what is left of a page, from *offset on; *seen counts tuples. */
+static bool
+near_on_page(Relation heap, Snapshot snapshot, Buffer buffer, OffsetNumber *offset, int *seen,
+			 bool (*is) (HeapTuple tuple, void *arg), void *arg, HeapTuple tuple)
+{
+	Page		page = BufferGetPage(buffer);
+	OffsetNumber max = PageGetMaxOffsetNumber(page);
+
+	for (; *offset <= max && *seen < NEAR_ROWS; (*offset)++)
+	{
+		ItemId		item = PageGetItemId(page, *offset);
+
+		if (!ItemIdIsNormal(item))
+			continue;
+		(*seen)++;
+		tuple->t_data = (HeapTupleHeader) PageGetItem(page, item);
+		tuple->t_len = ItemIdGetLength(item);
+		tuple->t_tableOid = RelationGetRelid(heap);
+		ItemPointerSet(&tuple->t_self, BufferGetBlockNumber(buffer), *offset);
+		/* In this order: what nobody sees may refer to what is no longer there. */
+		if (tuple_is_visible(tuple, snapshot, buffer) && is(tuple, arg))
+			return true;
+	}
+	return false;
+}
+
+bool
+authz_near_find(AuthzNear *near, Relation heap, Snapshot snapshot,
+				bool (*is) (HeapTuple tuple, void *arg), void *arg, TupleTableSlot *slot)
+{
+	HeapTuple	tuple = &((BufferHeapTupleTableSlot *) slot)->base.tupdata;
+	BlockNumber block = near->block;
+	OffsetNumber offset = near->offset;
+	Buffer		recent = near->buffer;
+	int			seen = 0;
+
+	if (offset == InvalidOffsetNumber || near->misses >= NEAR_MISSES_MAX ||
+		!TTS_IS_BUFFERTUPLE(slot))
+		return false;
+	/* The tuple is the slot's own. */
+	ExecClearTuple(slot);
+	while (seen < NEAR_ROWS && block <= near->block + 1)
+	{
+		Buffer		buffer = page_pin(heap, block, &recent);
+		bool		found;
+
+		if (!BufferIsValid(buffer))
+			break;
+		LockBuffer(buffer, BUFFER_LOCK_SHARE);
+		found = near_on_page(heap, snapshot, buffer, &offset, &seen, is, arg, tuple);
+		LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
+		if (found)
+		{
+			*near = (AuthzNear) {block, offset, buffer, 0};
+			ExecStorePinnedBufferHeapTuple(tuple, slot, buffer);
+			return true;
+		}
+		ReleaseBuffer(buffer);
+		recent = InvalidBuffer;
+		offset = FirstOffsetNumber;
+		block++;
+	}
+	near->misses++;
+	return false;
+}
+
+void
+authz_near_note(AuthzNear *near, TupleTableSlot *slot)
+{
+	HeapTuple	tuple;
+	BlockNumber block;
+	OffsetNumber offset;
+
+	if (!TTS_IS_BUFFERTUPLE(slot))
+		return;
+	tuple = ((BufferHeapTupleTableSlot *) slot)->base.tuple;
+	block = ItemPointerGetBlockNumber(&tuple->t_self);
+	offset = ItemPointerGetOffsetNumber(&tuple->t_self);
+
+	/* In the table's order after all? */
+	if ((block == near->block && offset > near->offset && offset - near->offset < NEAR_ROWS) ||
+		(block == near->block + 1 && offset < NEAR_ROWS))
+		near->misses = 0;
+	near->block = block;
+	near->offset = offset;
+	near->buffer = ((BufferHeapTupleTableSlot *) slot)->buffer;
 }
 
 bool

@@ -99,6 +99,32 @@ extern bool authz_cache_confirm(const AuthzCachedTable *table, AuthzCachedRow *r
 								Relation heap, uint64 serial, Snapshot snapshot, uint64 now,
 								AuthzRowCheck check, void *arg);
 
+/* Where the last row of a kind was found. */
+typedef struct AuthzNear
+{
+	BlockNumber block;
+	OffsetNumber offset;		/* InvalidOffsetNumber: nothing was found yet */
+	Buffer		buffer;			/* where its page was */
+	int			misses;			/* looks beside it that found nothing, in a row */
+} AuthzNear;
+
+/*
+ * Look for a row at the place of the last one and shortly behind it, where a
+ * scan's next row often is.  True: it is in the slot, which is of the table's
+ * kind.  Only of a table that authz_cache_serves, with a unique, immediate index
+ * on what `is` compares: then the row that it finds and the snapshot sees is the
+ * one.
+ */
+extern bool authz_near_find(AuthzNear *near, Relation heap, Snapshot snapshot,
+							bool (*is) (HeapTuple tuple, void *arg), void *arg,
+							TupleTableSlot *slot);
+
+/* The row in the slot was found otherwise. */
+extern void authz_near_note(AuthzNear *near, TupleTableSlot *slot);
+
+/* Is this uid the first column, which is never null and of type entity_uid? */
+extern bool authz_row_has_uid(HeapTupleHeader tuple, const CedarUid *uid);
+
 /* May rows of this table be kept at all? */
 extern bool authz_cache_serves(Relation heap);
 

@@ -55,6 +55,7 @@
 
 #define MEMOS_MAX		4
 #define MEMO_BYTES_MAX	((size_t) 64 * 1024 * 1024)
+#define DECISIONS_PER_LOOK 64	/* at a memo's size */
 
 /* A statement that reads more than this is a scan, and would fill the cache. */
 #define KEPT_PER_STATEMENT_MAX 2048
@@ -82,6 +83,16 @@ typedef struct MemoEntry
 #define SH_DEFINE
 #include "lib/simplehash.h"
 
+/* What a decision leaves for the next one of the same key. */
+typedef struct MemoKept
+{
+	AuthzKeptKey key;
+	CedarArena *arena;			/* NULL: asked for once only */
+	CedarKept  *kept;
+} MemoKept;
+
+#define MEMO_KEPT_MAX 4			/* a row may be asked about several times */
+
 typedef struct AuthzEntityMemo
 {
 	dlist_node	node;			/* in memos, unless private */
@@ -96,6 +107,11 @@ typedef struct AuthzEntityMemo
 	AuthzEntityCache *cache;	/* NULL: not to be used */
 	uint64		now;			/* the next transaction's id, 64 bits */
 	bool		had_xid;		/* made after the transaction's first write */
+	uint32		decisions;
+	struct AuthzEntityReader *reader;	/* in use unless there are no users */
+	MemoKept	kept[MEMO_KEPT_MAX];
+	int			n_kept;
+	int			next_kept;		/* the one that goes when there are too many */
 } AuthzEntityMemo;
 
 /* Entities met on a walk. */
@@ -116,6 +132,7 @@ struct AuthzEntityReader
 	AuthzScan	stored;
 	CedarEntitySource source;
 	Walk	   *walk;			/* the one that is going on, or NULL */
+	const AuthzKeptKey *kept;	/* whose entities stay with the memo, or NULL */
 	int			n_loose;		/* entities of this decision alone */
 	MemoEntry	loose[LOOSE_MAX];
 	bool		overlaid;
@@ -239,7 +256,8 @@ memo_get(AuthzStatement *statement, Snapshot snapshot)
 	if (memo != NULL &&
 		((memo->maps != NULL && !memo->had_xid &&
 		  TransactionIdIsValid(GetTopTransactionIdIfAny())) ||
-		 MemoryContextMemAllocated(memo->cxt, true) > MEMO_BYTES_MAX))
+		 (memo->decisions++ % DECISIONS_PER_LOOK == 0 &&
+		  MemoryContextMemAllocated(memo->cxt, true) > MEMO_BYTES_MAX)))
 	{
 		/* In use: by the decision around this one, or by one that has failed. */
 		if (memo->users > 0)
@@ -302,7 +320,11 @@ reader_scan(AuthzEntityReader *reader, AuthzMapping *mapping)
 	if (mapping != NULL)
 		return mapping->table->direct ? authz_row_scan(&reader->rows, mapping->table) : NULL;
 	if (reader->stored.heap == NULL)
+	{
 		authz_stored_scan_open(&reader->stored, reader->rows.snapshot);
+		reader->stored.look_near = reader->rows.look_near &&
+			authz_cache_serves(reader->stored.heap);
+	}
 	return &reader->stored;
 }
 
@@ -455,7 +477,8 @@ reader_get_asked(AuthzEntityReader *reader, const CedarUid *uid)
 	AuthzEntityMemo *memo = reader->memo;
 	MemoEntry  *entry;
 
-	if (memo->hash->members < KEPT_PER_STATEMENT_MAX || reader->walk != NULL)
+	if (memo->hash->members < KEPT_PER_STATEMENT_MAX || reader->walk != NULL ||
+		(reader->kept != NULL && (uid == reader->kept->principal || uid == reader->kept->action)))
 		return reader_get(reader, uid);
 	entry = entry_lookup(memo->hash, uid);
 	if (entry != NULL)
@@ -693,30 +716,89 @@ entity_climb(void *userdata, CedarEntity *entity, CedarError *err)
 
 /* ------------------------------------------------------------------ readers */
 
+/* A reader that is closed: the memo's, unless an outer decision has it. */
+static AuthzEntityReader *
+reader_create(AuthzEntityMemo *memo)
+{
+	AuthzEntityReader *reader = memo->users == 0 ? memo->reader : NULL;
+	MemoryContext cxt = memo->users == 0 ? memo->cxt : CurrentMemoryContext;
+
+	if (reader == NULL)
+	{
+		reader = MemoryContextAllocZero(cxt, sizeof(AuthzEntityReader));
+		reader->memo = memo;
+		reader->rows.cxt = cxt;
+		reader->rows.look_near = !IsolationIsSerializable();
+		reader->stored.cxt = cxt;
+		if (memo->users == 0)
+			memo->reader = reader;
+	}
+	reader->walk = NULL;
+	reader->kept = NULL;
+	reader->n_loose = 0;
+	return reader;
+}
+
 AuthzEntityReader *
 authz_entity_begin(AuthzStatement *statement, CedarEntities *overlay,
 				   CedarEntitySource *source)
 {
-	AuthzEntityReader *reader = palloc0(sizeof(AuthzEntityReader));
+	Snapshot	snapshot = GetActiveSnapshot();
+	AuthzEntityMemo *memo;
+	AuthzEntityReader *reader;
 
-	reader->rows.snapshot = GetActiveSnapshot();
 	if (overlay != NULL || authz_write_current(authz_relations()->entities) != NULL)
-		reader->memo = memo_create(NULL);
+		memo = memo_create(NULL);
 	else
-		reader->memo = memo_get(statement, reader->rows.snapshot);
-	if (reader->memo->users++ == 0)
-		cedar_arena_reset(reader->memo->loose);
+		memo = memo_get(statement, snapshot);
+	reader = reader_create(memo);
+	reader->rows.snapshot = snapshot;
+	if (memo->users++ == 0)
+		cedar_arena_reset(memo->loose);
 	source->find = entity_find;
 	source->climb = overlay == NULL ? entity_climb : NULL;
 	source->userdata = reader;
-	source->arena = reader->memo->arena;
+	source->arena = memo->arena;
+	reader->overlaid = overlay != NULL;
 	if (overlay != NULL)
-	{
-		reader->overlaid = true;
 		reader->overlay = cedar_entities_source(overlay);
-	}
 	reader->source = *source;
 	return reader;
+}
+
+CedarKept *
+authz_entity_kept(AuthzEntityReader *reader, const AuthzKeptKey *key)
+{
+	AuthzEntityMemo *memo = reader->memo;
+	MemoKept   *kept = NULL;
+
+	/* One decision's own, or another is just using it. */
+	if (memo->statement == NULL || memo->users > 1)
+		return NULL;
+	for (int i = 0; i < memo->n_kept && kept == NULL; i++)
+	{
+		if (memcmp(&memo->kept[i].key, key, sizeof(AuthzKeptKey)) == 0)
+			kept = &memo->kept[i];
+	}
+	if (kept == NULL)
+	{
+		kept = &memo->kept[memo->n_kept < MEMO_KEPT_MAX ? memo->n_kept++ :
+						   memo->next_kept++ % MEMO_KEPT_MAX];
+		kept->key = *key;
+		if (kept->arena != NULL)
+			cedar_arena_destroy(kept->arena);
+		kept->arena = NULL;
+		return NULL;
+	}
+	if (kept->arena == NULL)
+	{
+		kept->arena = authz_arena_create(memo->cxt);
+		kept->kept = cedar_kept_create(kept->arena);
+		if (kept->kept == NULL)
+			out_of_memory();
+	}
+	reader->kept = &kept->key;
+	return kept->kept;
 }
 
 void
@@ -724,10 +806,18 @@ authz_entity_end(AuthzEntityReader *reader)
 {
 	AuthzEntityMemo *memo = reader->memo;
 
-	authz_row_end(&reader->rows);
-	if (reader->stored.heap != NULL)
-		authz_scan_close(&reader->stored);
+	if (reader == memo->reader)
+	{
+		authz_row_close(&reader->rows);
+		if (reader->stored.heap != NULL)
+			authz_scan_close(&reader->stored);
+	}
+	else
+	{
+		authz_row_end(&reader->rows);
+		authz_scan_end(&reader->stored);
+		pfree(reader);
+	}
 	if (--memo->users == 0 && memo->statement == NULL)
 		memo_free(memo);
-	pfree(reader);
 }

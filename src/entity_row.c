@@ -78,11 +78,35 @@ out_of_memory(void)
 
 /* --------------------------------------------------------------- look-ups */
 
+static void
+scan_forget(AuthzScan *scan)
+{
+	if (scan->keys != NULL)
+		pfree(scan->keys);
+	scan->keys = NULL;
+	if (scan->slot != NULL)
+	{
+		TupleDesc	desc = scan->slot->tts_tupleDescriptor;
+
+		ExecDropSingleTupleTableSlot(scan->slot);
+		FreeTupleDesc(desc);
+	}
+	scan->slot = NULL;
+	memset(scan->near, 0, sizeof(scan->near));
+}
+
 void
 authz_scan_open(AuthzScan *scan, Oid table, Oid index, int n_keys, Snapshot snapshot)
 {
-	memset(scan, 0, sizeof(AuthzScan));
+	uint64		epoch;
+
+	if (scan->cxt == NULL)
+		scan->cxt = CurrentMemoryContext;
 	scan->heap = table_open(table, AccessShareLock);
+	epoch = authz_cache_epoch(table);
+	if (scan->epoch != epoch || scan->index_oid != index)
+		scan_forget(scan);
+	scan->epoch = epoch;
 	scan->index_oid = index;
 	scan->n_keys = n_keys;
 	scan->snapshot = snapshot;
@@ -95,19 +119,44 @@ authz_scan_close(AuthzScan *scan)
 	{
 		index_endscan(scan->scan);
 		index_close(scan->index, NoLock);
-		pfree(scan->keys);
+		scan->index = NULL;
 	}
 	if (scan->slot != NULL)
-		ExecDropSingleTupleTableSlot(scan->slot);
+		ExecClearTuple(scan->slot);
 	table_close(scan->heap, NoLock);
 	scan->heap = NULL;
 }
 
-static void
-scan_open_index(AuthzScan *scan)
+void
+authz_scan_end(AuthzScan *scan)
 {
-	scan->index = index_open(scan->index_oid, AccessShareLock);
-	scan->keys = palloc0(scan->n_keys * sizeof(ScanKeyData));
+	if (scan->heap != NULL)
+		authz_scan_close(scan);
+	scan_forget(scan);
+	memset(scan, 0, sizeof(AuthzScan));
+}
+
+/* Its descriptor is a copy: the table's own is the table's while it is open. */
+TupleTableSlot *
+authz_scan_slot(AuthzScan *scan)
+{
+	if (scan->slot == NULL)
+	{
+		MemoryContext old = MemoryContextSwitchTo(scan->cxt);
+
+		scan->slot = MakeSingleTupleTableSlot(CreateTupleDescCopyConstr(RelationGetDescr(scan->heap)),
+											  table_slot_callbacks(scan->heap));
+		MemoryContextSwitchTo(old);
+	}
+	return scan->slot;
+}
+
+static void
+scan_make_keys(AuthzScan *scan)
+{
+	MemoryContext old = MemoryContextSwitchTo(scan->cxt);
+	ScanKeyData *keys = palloc0(scan->n_keys * sizeof(ScanKeyData));
+
 	for (int i = 0; i < scan->n_keys; i++)
 	{
 		Oid			family = scan->index->rd_opfamily[i];
@@ -115,11 +164,20 @@ scan_open_index(AuthzScan *scan)
 		Oid			equal = get_opcode(get_opfamily_member(family, type, type,
 														   BTEqualStrategyNumber));
 
-		ScanKeyEntryInitialize(&scan->keys[i], 0, i + 1, BTEqualStrategyNumber,
+		ScanKeyEntryInitialize(&keys[i], 0, i + 1, BTEqualStrategyNumber,
 							   InvalidOid, scan->index->rd_indcollation[i], equal, (Datum) 0);
 	}
-	if (scan->slot == NULL)
-		scan->slot = table_slot_create(scan->heap, NULL);
+	scan->keys = keys;
+	MemoryContextSwitchTo(old);
+}
+
+static void
+scan_open_index(AuthzScan *scan)
+{
+	scan->index = index_open(scan->index_oid, AccessShareLock);
+	if (scan->keys == NULL)
+		scan_make_keys(scan);
+	authz_scan_slot(scan);
 	scan->scan = authz_index_beginscan(scan->heap, scan->index, scan->snapshot,
 									   scan->n_keys);
 }
@@ -532,32 +590,52 @@ open_check(AuthzMapTable *table, Relation heap)
 }
 
 static OpenTable *
+open_make(AuthzRowReader *reader, AuthzMapTable *table)
+{
+	MemoryContext old;
+	OpenTable  *open;
+
+	if (reader->cxt == NULL)
+		reader->cxt = CurrentMemoryContext;
+	old = MemoryContextSwitchTo(reader->cxt);
+	open = palloc0(sizeof(OpenTable));
+	open->table = table;
+	open->scan.cxt = reader->cxt;
+	if (table->direct && table->filter != NULL)
+	{
+		open->econtext = CreateStandaloneExprContext();
+		open->filter = ExecInitQual(make_ands_implicit(table->filter), NULL);
+	}
+	reader->open = lappend(reader->open, open);
+	MemoryContextSwitchTo(old);
+	return open;
+}
+
+static OpenTable *
 open_get(AuthzRowReader *reader, AuthzMapTable *table)
 {
-	OpenTable  *open;
+	OpenTable  *open = NULL;
 	ListCell   *lc;
+	uint64		checked;
 
 	foreach(lc, reader->open)
 	{
 		open = lfirst(lc);
 		if (open->table == table)
-			return open;
+			break;
+		open = NULL;
 	}
-	open = palloc0(sizeof(OpenTable));
-	open->table = table;
-	if (table->direct)
-	{
-		authz_scan_open(&open->scan, table->relid, table->index, table->n_keys,
-						reader->snapshot);
+	if (open == NULL)
+		open = open_make(reader, table);
+	if (!table->direct || open->scan.heap != NULL)
+		return open;
+	checked = open->scan.epoch;
+	authz_scan_open(&open->scan, table->relid, table->index, table->n_keys, reader->snapshot);
+	open->scan.look_near = reader->look_near && table->unique &&
+		authz_cache_serves(open->scan.heap);
+	if (open->scan.epoch != checked)
 		open_check(table, open->scan.heap);
-		authz_map_table_allow(table);
-		if (table->filter != NULL)
-		{
-			open->econtext = CreateStandaloneExprContext();
-			open->filter = ExecInitQual(make_ands_implicit(table->filter), NULL);
-		}
-	}
-	reader->open = lappend(reader->open, open);
+	authz_map_table_allow(table);
 	return open;
 }
 
@@ -568,7 +646,7 @@ authz_row_scan(AuthzRowReader *reader, AuthzMapTable *table)
 }
 
 void
-authz_row_end(AuthzRowReader *reader)
+authz_row_close(AuthzRowReader *reader)
 {
 	ListCell   *lc;
 
@@ -576,12 +654,27 @@ authz_row_end(AuthzRowReader *reader)
 	{
 		OpenTable  *open = lfirst(lc);
 
-		if (open->econtext != NULL)
-			FreeExprContext(open->econtext, true);
 		if (open->slot != NULL)
 			ExecDropSingleTupleTableSlot(open->slot);
+		open->slot = NULL;
 		if (open->scan.heap != NULL)
 			authz_scan_close(&open->scan);
+	}
+}
+
+void
+authz_row_end(AuthzRowReader *reader)
+{
+	ListCell   *lc;
+
+	authz_row_close(reader);
+	foreach(lc, reader->open)
+	{
+		OpenTable  *open = lfirst(lc);
+
+		if (open->econtext != NULL)
+			FreeExprContext(open->econtext, true);
+		authz_scan_end(&open->scan);
 		pfree(open);
 	}
 	list_free(reader->open);
@@ -609,6 +702,21 @@ keys_arrange(const AuthzMapTable *table, const Datum *keys, Datum *arranged)
 		arranged[i] = keys[table->key_places[i]];
 }
 
+typedef struct NearKeys
+{
+	AuthzMapTable *table;
+	TupleDesc	desc;
+	const Datum *keys;
+} NearKeys;
+
+static bool
+near_keys_are(HeapTuple tuple, void *arg)
+{
+	NearKeys   *wanted = arg;
+
+	return row_keys_are(wanted->table, NULL, tuple, wanted->desc, wanted->keys);
+}
+
 TupleTableSlot *
 authz_row_find(AuthzRowReader *reader, AuthzMapping *mapping, const CedarUid *uid)
 {
@@ -625,14 +733,22 @@ authz_row_find(AuthzRowReader *reader, AuthzMapping *mapping, const CedarUid *ui
 		return NULL;
 	if (table->direct)
 	{
-		keys_arrange(table, keys, arranged);
-		authz_scan_start(&open->scan, arranged);
-		while (authz_scan_next(&open->scan))
+		AuthzNear  *near = &open->scan.near[0];
+		NearKeys	wanted = {table, RelationGetDescr(open->scan.heap), keys};
+		bool		there = open->scan.look_near &&
+			authz_near_find(near, open->scan.heap, open->scan.snapshot, near_keys_are, &wanted,
+							authz_scan_slot(&open->scan));
+
+		if (!there)
 		{
-			if (keys_are(table, open->scan.slot, keys))
-				return filter_holds(open, open->scan.slot) ? open->scan.slot : NULL;
+			keys_arrange(table, keys, arranged);
+			authz_scan_start(&open->scan, arranged);
+			while (!there && authz_scan_next(&open->scan))
+				there = keys_are(table, open->scan.slot, keys);
+			if (there)
+				authz_near_note(near, open->scan.slot);
 		}
-		return NULL;
+		return there && filter_holds(open, open->scan.slot) ? open->scan.slot : NULL;
 	}
 
 	executor_rows(table, keys, &desc, &rows);

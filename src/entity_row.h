@@ -12,25 +12,43 @@
 #include "access/relscan.h"
 #include "executor/tuptable.h"
 
+#include "entity_cache.h"
 #include "entity_map.h"
 
-/* An open table and look-ups by one of its indexes. */
+#define AUTHZ_NEARS 4			/* places beside which rows are looked for */
+
+/* A table, open or not, and look-ups by one of its indexes. */
 typedef struct AuthzScan
 {
-	Relation	heap;
+	Relation	heap;			/* NULL: closed */
 	Relation	index;			/* NULL until the first look-up */
 	IndexScanDesc scan;
-	TupleTableSlot *slot;
-	int			n_keys;
-	ScanKeyData *keys;
 	Snapshot	snapshot;
+	bool		look_near;		/* may rows be found without the index? */
+	AuthzNear	near[AUTHZ_NEARS];
+
+	/* what stays when it is closed, in the memory of cxt */
+	MemoryContext cxt;			/* NULL: the current one, when it is opened */
+	uint64		epoch;			/* of the table */
 	Oid			index_oid;
+	int			n_keys;
+	ScanKeyData *keys;			/* NULL: not made yet */
+	TupleTableSlot *slot;		/* the same */
 } AuthzScan;
 
-/* Open a table; the lock lasts until the transaction ends. */
+/*
+ * Open a table; the lock lasts until the transaction ends.  The struct is zero
+ * but for cxt, or was closed.
+ */
 extern void authz_scan_open(AuthzScan *scan, Oid table, Oid index, int n_keys,
 							Snapshot snapshot);
 extern void authz_scan_close(AuthzScan *scan);
+
+/* Close it and give back what stays. */
+extern void authz_scan_end(AuthzScan *scan);
+
+/* A slot for its rows. */
+extern TupleTableSlot *authz_scan_slot(AuthzScan *scan);
 
 /* Start a look-up by these keys, in the order of the index. */
 extern void authz_scan_start(AuthzScan *scan, const Datum *keys);
@@ -42,8 +60,9 @@ extern bool authz_scan_next(AuthzScan *scan);
 typedef struct AuthzRowReader
 {
 	Snapshot	snapshot;
-	List	   *open;			/* OpenTable */
-	bool		executor;		/* a query is running for it */
+	bool		look_near;		/* may rows be found without an index? */
+	MemoryContext cxt;			/* of what stays from call to call; NULL: the current one */
+	List	   *open;			/* OpenTable, though its table may be closed */
 } AuthzRowReader;
 
 /*
@@ -75,6 +94,8 @@ extern CedarEntity *authz_row_entity(AuthzMapping *mapping, TupleTableSlot *slot
 extern void authz_row_links(AuthzRowReader *reader, AuthzMapping *mapping,
 							CedarArena *arena, CedarEntity *entity);
 
+/* Close its tables, which are opened again when they are needed; and for good. */
+extern void authz_row_close(AuthzRowReader *reader);
 extern void authz_row_end(AuthzRowReader *reader);
 
 /* Is a query running on behalf of a decision?  Then one may be asked inside it. */

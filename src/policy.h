@@ -31,6 +31,7 @@ typedef struct AuthzPolicyVersion
 	int64		version;		/* 0: the set has no version row */
 	TransactionId xmin;
 	AuthzVersionPlace place;	/* where its version row was */
+	uint64		serial;			/* no other one in this session had it */
 
 	const struct AuthzSchema *schema;	/* in force with it, or NULL */
 	bool		schema_taken;

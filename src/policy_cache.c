@@ -88,6 +88,7 @@ typedef struct AuthzPolicyBlock
 static dlist_head cached = DLIST_STATIC_INIT(cached);	/* last used first */
 static int	cached_count = 0;
 static int	retained_count = 0; /* versions pinned but not cached */
+static uint64 last_serial = 0;
 
 /* Given-up pins of statements dropped in this transaction, one for each set. */
 static AuthzPolicyPin *dropped = NULL;
@@ -207,6 +208,7 @@ version_create(const char *set, Oid relid, AuthzVersionRow row)
 	version->relid = relid;
 	version->version = row.version;
 	version->xmin = row.xmin;
+	version->serial = ++last_serial;
 	version->shared.slot = -1;
 	version->policies.layers = version->layers;
 	return version;

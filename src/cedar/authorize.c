@@ -109,6 +109,7 @@ add_number(CedarArena *arena, Numbers *list, uint32_t number)
 typedef struct Authorization
 {
 	CedarEval	eval;
+	CedarKept  *kept;			/* or NULL */
 	uint32_t	considered;
 	bool		reasons_wanted;
 	bool		permitted;
@@ -315,6 +316,14 @@ sort_by_id(Authorization *a, const CedarPolicies *policies)
 /* ---------------------------------------------------------- authorization */
 
 static CedarCode
+search(Authorization *a, const CedarIndex *index, uint32_t i, CedarCandidates *found)
+{
+	if (a->kept == NULL)
+		return cedar_index_search(&a->eval, index, found);
+	return cedar_index_search_kept(&a->eval, index, a->kept->arena, &a->kept->searches[i], found);
+}
+
+static CedarCode
 consider_array(Authorization *a, const CedarPolicies *policies)
 {
 	CedarCandidates found;
@@ -325,7 +334,7 @@ consider_array(Authorization *a, const CedarPolicies *policies)
 			TRY(consider(a, &policies->array[i], i));
 		return CEDAR_OK;
 	}
-	TRY(cedar_index_search(&a->eval, policies->index, &found));
+	TRY(search(a, policies->index, 0, &found));
 	TRY(consider_lists(a, &found, policies->array, NULL, 0));
 	return found.n > 1 ? sort_by_number(a) : CEDAR_OK;
 }
@@ -341,7 +350,7 @@ consider_layers(Authorization *a, const CedarPolicies *policies)
 		const CedarLayer *layer = &policies->layers[i];
 		CedarCandidates found;
 
-		TRY(cedar_index_search(&a->eval, cedar_image_index(layer->image), &found));
+		TRY(search(a, cedar_image_index(layer->image), i, &found));
 		TRY(consider_lists(a, &found, NULL, layer, first));
 		if (!several && found.n > 1)
 			return sort_by_number(a);
@@ -350,19 +359,62 @@ consider_layers(Authorization *a, const CedarPolicies *policies)
 	return several ? sort_by_id(a, policies) : CEDAR_OK;
 }
 
+CedarKept *
+cedar_kept_create(CedarArena *arena)
+{
+	CedarKept  *kept = cedar_arena_zalloc(arena, sizeof(CedarKept));
+
+	if (kept != NULL)
+		kept->arena = arena;
+	return kept;
+}
+
+/* Begin with what is kept, if it is of this request. */
+static CedarCode
+use_kept(Authorization *a, const CedarPolicies *policies, CedarKept *kept)
+{
+	const CedarRequest *request = a->eval.request;
+	uint32_t	n = policies->n_layers > 0 ? policies->n_layers : 1;
+
+	if (kept->searches == NULL)
+	{
+		kept->searches = cedar_arena_zalloc(kept->arena, n * sizeof(CedarKeptSearch));
+		if (kept->searches == NULL)
+			return cedar_nomem(a->eval.err);
+		kept->n = n;
+		kept->principal.uid = request->principal;
+		kept->action.uid = request->action;
+	}
+	if (kept->n != n || kept->principal.uid != request->principal ||
+		kept->action.uid != request->action)
+		return CEDAR_OK;
+	a->kept = kept;
+	a->eval.asked[CEDAR_VAR_PRINCIPAL] = kept->principal;
+	a->eval.asked[CEDAR_VAR_ACTION] = kept->action;
+	return CEDAR_OK;
+}
+
 CedarCode
-cedar_decide(CedarArena *arena, const CedarPolicies *policies,
-			 const CedarEntitySource *source, const CedarRequest *request,
-			 bool reasons_wanted, CedarDecision *decision, CedarError *err)
+cedar_decide_kept(CedarArena *arena, const CedarPolicies *policies,
+				  const CedarEntitySource *source, const CedarRequest *request,
+				  CedarKept *kept, bool reasons_wanted, CedarDecision *decision,
+				  CedarError *err)
 {
 	Authorization a = {.reasons_wanted = reasons_wanted};
 	Numbers    *reasons;
 
 	cedar_eval_init(&a.eval, arena, source, request, err);
+	if (kept != NULL)
+		TRY(use_kept(&a, policies, kept));
 	if (cedar_arena_stack_is_too_deep(arena))
 		return cedar_stack(err);
 	memset(decision, 0, sizeof(*decision));
 	TRY(policies->n_layers > 0 ? consider_layers(&a, policies) : consider_array(&a, policies));
+	if (a.kept != NULL)
+	{
+		a.kept->principal = a.eval.asked[CEDAR_VAR_PRINCIPAL];
+		a.kept->action = a.eval.asked[CEDAR_VAR_ACTION];
+	}
 	decision->allow = a.permitted && !a.forbidden;
 	reasons = a.forbidden ? &a.forbids : &a.permits;
 	decision->n_reasons = reasons->n;
@@ -370,6 +422,15 @@ cedar_decide(CedarArena *arena, const CedarPolicies *policies,
 	decision->n_errors = a.n_errors;
 	decision->errors = a.errors;
 	return CEDAR_OK;
+}
+
+CedarCode
+cedar_decide(CedarArena *arena, const CedarPolicies *policies,
+			 const CedarEntitySource *source, const CedarRequest *request,
+			 bool reasons_wanted, CedarDecision *decision, CedarError *err)
+{
+	return cedar_decide_kept(arena, policies, source, request, NULL, reasons_wanted,
+							 decision, err);
 }
 
 CedarCode

@@ -551,6 +551,24 @@ extern CedarCode cedar_decide(CedarArena *arena, const CedarPolicies *policies,
 							  bool reasons_wanted,
 							  CedarDecision *decision, CedarError *err);
 
+/*
+ * What decisions for one principal and one action have in common, kept so that
+ * the next need not find it out again.  It goes with one set of policies and
+ * with entities that all stay as they are, those of principal and action at
+ * their place; the request's two uids, at their place, too.
+ */
+typedef struct CedarKept CedarKept;
+
+/* Empty; what it keeps lies in the arena.  NULL when out of memory. */
+extern CedarKept *cedar_kept_create(CedarArena *arena);
+
+/* The same decision; kept may be NULL. */
+extern CedarCode cedar_decide_kept(CedarArena *arena, const CedarPolicies *policies,
+								   const CedarEntitySource *source,
+								   const CedarRequest *request, CedarKept *kept,
+								   bool reasons_wanted,
+								   CedarDecision *decision, CedarError *err);
+
 /* The same of an array; index may be NULL. */
 extern CedarCode cedar_authorize(CedarArena *arena,
 								 const CedarPolicy *policies, uint32_t n,

@@ -569,28 +569,31 @@ typedef struct Search
 	CedarEval  *eval;
 	const CedarIndex *index;
 	CedarCandidates *found;
+	CedarKeptSearch *kept;		/* being filled, in this arena; or NULL */
+	CedarArena *arena;
 } Search;
 
-static CedarCode
+static inline CedarCode
+found_add(CedarEval *e, CedarCandidates *found, CedarFiledList list)
+{
+	void	   *lists = found->lists;
+
+	if (list.n == 0)
+		return CEDAR_OK;
+	if (CEDAR_UNLIKELY(found->n == found->cap) &&
+		!cedar_grow(e->arena, &lists, &found->cap, found->n + 1, sizeof(CedarFiledList)))
+		return cedar_nomem(e->err);
+	found->lists = lists;
+	found->lists[found->n++] = list;
+	return CEDAR_OK;
+}
+
+static inline CedarCode
 take_list(Search *s, const List *list)
 {
-	CedarCandidates *found = s->found;
+	const CedarFiled *at = (const CedarFiled *) ((const char *) s->index + list->filed);
 
-	if (list->n == 0)
-		return CEDAR_OK;
-	if (CEDAR_UNLIKELY(found->n == found->cap))
-	{
-		void	   *lists = found->lists;
-
-		if (!cedar_grow(s->eval->arena, &lists, &found->cap, found->n + 1,
-						sizeof(CedarFiledList)))
-			return cedar_nomem(s->eval->err);
-		found->lists = lists;
-	}
-	found->lists[found->n].at = (const CedarFiled *) ((const char *) s->index + list->filed);
-	found->lists[found->n].n = list->n;
-	found->n++;
-	return CEDAR_OK;
+	return found_add(s->eval, s->found, (CedarFiledList) {at, list->n});
 }
 
 static inline CedarCode
@@ -606,6 +609,19 @@ take_key(Search *s, const Group *group, KeyKind kind, uint32_t hash)
 	return CEDAR_OK;
 }
 
+static CedarCode
+take_set(Search *s, const Group *group, KeyKind kind, const CedarUidSet *set)
+{
+	for (uint32_t i = 0; set != NULL && i < set->cap; i++)
+	{
+		if (i % 64 == 0)
+			cedar_arena_check_interrupt(s->eval->arena);
+		if (set->slots[i] != NULL)
+			TRY(take_key(s, group, kind, set->slots[i]->hash));
+	}
+	return CEDAR_OK;
+}
+
 /* What the entity's ancestors are filed under, itself included. */
 static CedarCode
 take_ancestors(Search *s, const Group *group, KeyKind kind, CedarVar var)
@@ -614,18 +630,12 @@ take_ancestors(Search *s, const Group *group, KeyKind kind, CedarVar var)
 
 	TRY(take_key(s, group, kind, s->eval->asked[var].uid->hash));
 	TRY(cedar_eval_ancestors(s->eval, var, &ancestors));
-	for (uint32_t i = 0; ancestors != NULL && i < ancestors->cap; i++)
-	{
-		if (i % 64 == 0)
-			cedar_arena_check_interrupt(s->eval->arena);
-		if (ancestors->slots[i] != NULL)
-			TRY(take_key(s, group, kind, ancestors->slots[i]->hash));
-	}
-	return CEDAR_OK;
+	return take_set(s, group, kind, ancestors);
 }
 
+/* What is filed under no key, or one of the principal. */
 static CedarCode
-take_group(Search *s, const Group *group)
+take_by_principal(Search *s, const Group *group)
 {
 	const CedarRequest *request = s->eval->request;
 	uint32_t	kinds = group->kinds;
@@ -639,12 +649,48 @@ take_group(Search *s, const Group *group)
 		TRY(take_ancestors(s, group, KEY_PRINCIPAL_IN, CEDAR_VAR_PRINCIPAL));
 	if (kinds & (1 << KEY_PRINCIPAL_IS))
 		TRY(take_key(s, group, KEY_PRINCIPAL_IS, request->principal->type_hash));
+	return CEDAR_OK;
+}
+
+/* What is filed under the resource itself, but for `in`; and under its type. */
+static CedarCode
+take_resource(Search *s, const Group *group)
+{
+	const CedarUid *resource = s->eval->request->resource;
+	uint32_t	kinds = group->kinds;
+
 	if (kinds & (1 << KEY_RESOURCE_EQ))
-		TRY(take_key(s, group, KEY_RESOURCE_EQ, request->resource->hash));
-	if (kinds & (1 << KEY_RESOURCE_IN))
-		TRY(take_ancestors(s, group, KEY_RESOURCE_IN, CEDAR_VAR_RESOURCE));
+		TRY(take_key(s, group, KEY_RESOURCE_EQ, resource->hash));
 	if (kinds & (1 << KEY_RESOURCE_IS))
-		TRY(take_key(s, group, KEY_RESOURCE_IS, request->resource->type_hash));
+		TRY(take_key(s, group, KEY_RESOURCE_IS, resource->type_hash));
+	return CEDAR_OK;
+}
+
+static CedarCode
+take_by_resource(Search *s, const Group *group)
+{
+	if (group->cap == 0)
+		return CEDAR_OK;
+	if (group->kinds & (1 << KEY_RESOURCE_IN))
+		TRY(take_ancestors(s, group, KEY_RESOURCE_IN, CEDAR_VAR_RESOURCE));
+	return take_resource(s, group);
+}
+
+/* What is filed in a group by both, or by the principal alone where the group is kept. */
+static CedarCode
+take_group(Search *s, const Group *group)
+{
+	CedarKeptSearch *kept = s->kept;
+	void	   *groups;
+
+	TRY(take_by_principal(s, group));
+	if (kept == NULL)
+		return take_by_resource(s, group);
+	groups = kept->groups;
+	if (!cedar_grow(s->arena, &groups, &kept->cap, kept->n_groups + 1, sizeof(void *)))
+		return cedar_nomem(s->eval->err);
+	kept->groups = groups;
+	kept->groups[kept->n_groups++] = group;
 	return CEDAR_OK;
 }
 
@@ -674,18 +720,27 @@ take_action(Search *s, uint32_t hash, uint32_t *taken)
 	return CEDAR_OK;
 }
 
+static CedarCode
+found_count(CedarEval *e, const CedarCandidates *found, uint32_t *n)
+{
+	uint64_t	sum = 0;
+
+	for (uint32_t i = 0; i < found->n; i++)
+		sum += found->lists[i].n;
+	*n = (uint32_t) sum;
+	return sum <= UINT32_MAX / 4 ? CEDAR_OK :
+		cedar_fail(e->err, CEDAR_ERR_LIMIT, "too many candidate policies");
+}
+
 /* Make one list of all, each policy once. */
 static CedarCode
 merge(CedarEval *e, CedarCandidates *found)
 {
-	uint64_t	n = 0;
+	uint32_t	n;
 	uint32_t	kept = 0;
 	CedarFiled *merged;
 
-	for (uint32_t i = 0; i < found->n; i++)
-		n += found->lists[i].n;
-	if (n > UINT32_MAX / 4)
-		return cedar_fail(e->err, CEDAR_ERR_LIMIT, "too many candidate policies");
+	TRY(found_count(e, found, &n));
 	merged = cedar_arena_alloc(e->arena, (size_t) n * sizeof(CedarFiled));
 	if (merged == NULL)
 		return cedar_nomem(e->err);
@@ -704,18 +759,25 @@ merge(CedarEval *e, CedarCandidates *found)
 	return CEDAR_OK;
 }
 
-CedarCode
-cedar_index_search(CedarEval *e, const CedarIndex *index, CedarCandidates *found)
+static void
+found_begin(CedarCandidates *found)
 {
-	Search		s = {e, index, found};
-	const CedarUid *action = e->request->action;
-	uint32_t	taken = 0;
-
 	found->n = 0;
 	found->cap = sizeof(found->few) / sizeof(found->few[0]);
 	found->lists = found->few;
-	TRY(take_group(&s, (const Group *) ((const char *) index + index->groups)));
-	TRY(take_action(&s, action->hash, &taken));
+}
+
+/* Take from the groups of the action; *overlap says that a policy may be in two. */
+static CedarCode
+take_groups(Search *s, bool *overlap)
+{
+	CedarEval  *e = s->eval;
+	const CedarIndex *index = s->index;
+	uint32_t	taken = 0;
+
+	found_begin(s->found);
+	TRY(take_group(s, (const Group *) ((const char *) index + index->groups)));
+	TRY(take_action(s, e->request->action->hash, &taken));
 	if (index->flags & ACTIONS_IN)
 	{
 		const CedarUidSet *ancestors;
@@ -723,11 +785,259 @@ cedar_index_search(CedarEval *e, const CedarIndex *index, CedarCandidates *found
 		TRY(cedar_eval_ancestors(e, CEDAR_VAR_ACTION, &ancestors));
 		for (uint32_t i = 0; ancestors != NULL && i < ancestors->cap; i++)
 			if (ancestors->slots[i] != NULL)
-				TRY(take_action(&s, ancestors->slots[i]->hash, &taken));
+				TRY(take_action(s, ancestors->slots[i]->hash, &taken));
 	}
 
 	/* A policy is filed once a group, but may be in several. */
-	if (taken > 1 && (index->flags & ACTIONS_SEVERAL))
-		return merge(e, found);
+	*overlap = taken > 1 && (index->flags & ACTIONS_SEVERAL);
+	return CEDAR_OK;
+}
+
+CedarCode
+cedar_index_search(CedarEval *e, const CedarIndex *index, CedarCandidates *found)
+{
+	Search		s = {.eval = e,.index = index,.found = found};
+	bool		overlap;
+
+	TRY(take_groups(&s, &overlap));
+	return overlap ? merge(e, found) : CEDAR_OK;
+}
+
+/*
+ * Keep what was found by the principal, but what cannot apply to it: in two
+ * lists, in room for n each.
+ */
+static CedarCode
+keep_by_principal(CedarEval *e, CedarArena *arena, const CedarCandidates *found,
+				  CedarKeptSearch *kept)
+{
+	uint32_t	n;
+	CedarFiled *any;
+	CedarFiled *some;
+
+	TRY(found_count(e, found, &n));
+	any = cedar_arena_alloc(arena, n * sizeof(CedarFiled));
+	some = cedar_arena_alloc(arena, n * sizeof(CedarFiled));
+	if (any == NULL || some == NULL)
+		return cedar_nomem(e->err);
+	kept->any = (CedarFiledList) {any, 0};
+	kept->some = (CedarFiledList) {some, 0};
+	for (uint32_t i = 0; i < found->n; i++)
+		for (uint32_t k = 0; k < found->lists[i].n; k++)
+		{
+			CedarFiled	filed = found->lists[i].at[k];
+			bool		may_apply;
+
+			if (k % 1024 == 0)
+				cedar_arena_check_interrupt(e->arena);
+			if (filed.also & CEDAR_ALSO_RESOURCE)
+			{
+				some[kept->some.n++] = filed;
+				kept->asks_above |= !(filed.also & CEDAR_ALSO_EQ);
+				continue;
+			}
+			TRY(cedar_filed_may_apply(e, filed.also, &may_apply));
+			if (may_apply)
+				any[kept->any.n++] = (CedarFiled) {filed.policy, 0};
+		}
+	cedar_sort(e->arena, any, kept->any.n, sizeof(CedarFiled), cedar_number_compare);
+	cedar_sort(e->arena, some, kept->some.n, sizeof(CedarFiled), cedar_number_compare);
+	return CEDAR_OK;
+}
+
+/* Fill the part of what is kept that does not depend on the resource. */
+static CedarCode
+keep_search(CedarEval *e, const CedarIndex *index, CedarArena *arena, CedarKeptSearch *kept,
+			CedarCandidates *found)
+{
+	Search		s = {.eval = e,.index = index,.found = found,.kept = kept,.arena = arena};
+
+	kept->n_groups = 0;
+	TRY(take_groups(&s, &kept->whole));
+	for (uint32_t i = 0; i < kept->n_groups; i++)
+		kept->asks_above |= (((const Group *) kept->groups[i])->kinds & (1 << KEY_RESOURCE_IN)) != 0;
+	if (!kept->whole)
+		TRY(keep_by_principal(e, arena, found, kept));
+	kept->index = index;
+	return CEDAR_OK;
+}
+
+static inline bool
+set_has_also(const CedarUidSet *set, uint32_t also)
+{
+	if (set == NULL || set->n == 0)
+		return false;
+	for (uint32_t h = also >> CEDAR_ALSO_SHIFT;; h++)
+	{
+		const CedarUid *u = set->slots[h & (set->cap - 1)];
+
+		if (u == NULL || cedar_also_is(also, u))
+			return u != NULL;
+	}
+}
+
+/* What may apply because of the set, for whatever is in exactly it. */
+static CedarCode
+keep_above(Search *s, CedarArena *arena, CedarKeptSearch *kept, CedarKeptAbove *above)
+{
+	CedarEval  *e = s->eval;
+	CedarCandidates *found = s->found;
+	uint32_t	n;
+	CedarFiled *list;
+
+	found_begin(found);
+	for (uint32_t i = 0; i < kept->n_groups; i++)
+	{
+		const Group *group = kept->groups[i];
+
+		if (group->kinds & (1 << KEY_RESOURCE_IN))
+			TRY(take_set(s, group, KEY_RESOURCE_IN, above->set));
+	}
+	TRY(found_count(e, found, &n));
+	list = cedar_arena_alloc(arena, ((size_t) n + kept->some.n) * sizeof(CedarFiled));
+	if (list == NULL)
+		return cedar_nomem(e->err);
+	n = 0;
+	for (uint32_t i = 0; i < kept->some.n; i++)
+		if (!(kept->some.at[i].also & CEDAR_ALSO_EQ) &&
+			set_has_also(above->set, kept->some.at[i].also))
+			list[n++] = (CedarFiled) {kept->some.at[i].policy, 0};
+	for (uint32_t i = 0; i < found->n; i++)
+		for (uint32_t k = 0; k < found->lists[i].n; k++)
+		{
+			CedarFiled	filed = found->lists[i].at[k];
+			bool		may_apply;
+
+			if (k % 1024 == 0)
+				cedar_arena_check_interrupt(e->arena);
+			TRY(cedar_filed_may_apply(e, filed.also, &may_apply));
+			if (may_apply)
+				list[n++] = (CedarFiled) {filed.policy, 0};
+		}
+	cedar_sort(e->arena, list, n, sizeof(CedarFiled), cedar_number_compare);
+	above->list = list;
+	above->n = n;
+	return CEDAR_OK;
+}
+
+static CedarKeptAbove *
+above_place(CedarKeptAbove *table, uint32_t cap, const CedarUidSet *set)
+{
+	uint64_t	hash = (uint64_t) (uintptr_t) set * UINT64_C(0x9E3779B97F4A7C15);
+
+	for (uint32_t h = (uint32_t) (hash >> 32);; h++)
+	{
+		CedarKeptAbove *at = &table[h & (cap - 1)];
+
+		if (at->set == set || at->set == NULL)
+			return at;
+	}
+}
+
+static CedarCode
+above_grow(CedarEval *e, CedarArena *arena, CedarKeptSearch *kept)
+{
+	uint32_t	cap = kept->above_cap == 0 ? 64 : kept->above_cap * 2;
+	CedarKeptAbove *table = cedar_arena_zalloc(arena, cap * sizeof(CedarKeptAbove));
+
+	if (table == NULL)
+		return cedar_nomem(e->err);
+	for (uint32_t i = 0; i < kept->above_cap; i++)
+		if (kept->above[i].set != NULL)
+			*above_place(table, cap, kept->above[i].set) = kept->above[i];
+	kept->above = table;
+	kept->above_cap = cap;
+	return CEDAR_OK;
+}
+
+/* What is kept of the set; NULL: nothing is yet, go through it. */
+static CedarCode
+find_above(Search *s, CedarArena *arena, CedarKeptSearch *kept, const CedarUidSet *set,
+		   const CedarKeptAbove **result)
+{
+	CedarKeptAbove *above;
+
+	*result = NULL;
+	if (kept->n_above * 2 >= kept->above_cap && kept->n_above < CEDAR_KEPT_SETS)
+		TRY(above_grow(s->eval, arena, kept));
+	above = above_place(kept->above, kept->above_cap, set);
+	if (above->set == NULL)
+	{
+		if (kept->n_above < CEDAR_KEPT_SETS)
+		{
+			above->set = set;
+			kept->n_above++;
+		}
+		return CEDAR_OK;
+	}
+	if (above->list == NULL)
+		TRY(keep_above(s, arena, kept, above));
+	*result = above;
+	return CEDAR_OK;
+}
+
+/* Of what goes by the resource, that which asks for itself; not what is in the set's list. */
+static CedarCode
+add_by_itself(CedarEval *e, const CedarFiledList *some, const CedarUidSet *set,
+			  CedarCandidates *found)
+{
+	const CedarUid *resource = e->request->resource;
+	CedarFiled *list = NULL;
+	uint32_t	n = 0;
+
+	for (uint32_t i = 0; i < some->n; i++)
+	{
+		if (CEDAR_LIKELY(!cedar_also_is(some->at[i].also, resource)))
+			continue;
+		if (!(some->at[i].also & CEDAR_ALSO_EQ) && set_has_also(set, some->at[i].also))
+			continue;
+		if (list == NULL)
+			list = cedar_arena_alloc(e->arena, (some->n - i) * sizeof(CedarFiled));
+		if (list == NULL)
+			return cedar_nomem(e->err);
+		list[n++] = (CedarFiled) {some->at[i].policy, 0};
+	}
+	return found_add(e, found, (CedarFiledList) {list, n});
+}
+
+CedarCode
+cedar_index_search_kept(CedarEval *e, const CedarIndex *index, CedarArena *arena,
+						CedarKeptSearch *kept, CedarCandidates *found)
+{
+	Search		s = {.eval = e,.index = index,.found = found};
+	const CedarUidSet *set = NULL;
+	const CedarKeptAbove *above = NULL;
+
+	if (kept->index == NULL)
+		TRY(keep_search(e, index, arena, kept, found));
+	if (kept->whole || kept->index != index)
+		return cedar_index_search(e, index, found);
+	if (kept->asks_above)
+		TRY(cedar_eval_ancestors(e, CEDAR_VAR_RESOURCE, &set));
+	if (set != NULL && set->n > 0)
+		TRY(find_above(&s, arena, kept, set, &above));
+
+	found_begin(found);
+	TRY(found_add(e, found, kept->any));
+	if (set != NULL && set->n > 0 && above == NULL)
+	{
+		TRY(found_add(e, found, kept->some));
+		for (uint32_t i = 0; i < kept->n_groups; i++)
+			TRY(take_by_resource(&s, kept->groups[i]));
+		return CEDAR_OK;
+	}
+	TRY(add_by_itself(e, &kept->some, set, found));
+	if (above != NULL)
+		TRY(found_add(e, found, (CedarFiledList) {above->list, above->n}));
+	for (uint32_t i = 0; i < kept->n_groups; i++)
+	{
+		const Group *group = kept->groups[i];
+
+		if (group->cap == 0)
+			continue;
+		if (group->kinds & (1 << KEY_RESOURCE_IN))
+			TRY(take_key(&s, group, KEY_RESOURCE_IN, e->request->resource->hash));
+		TRY(take_resource(&s, group));
+	}
 	return CEDAR_OK;
 }

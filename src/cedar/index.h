@@ -53,6 +53,48 @@ typedef struct CedarCandidates
 extern CedarCode cedar_index_search(CedarEval *e, const CedarIndex *index,
 									CedarCandidates *found);
 
+/* What is found for resources in exactly these. */
+typedef struct CedarKeptAbove
+{
+	const CedarUidSet *set;		/* NULL: the place is free */
+	CedarFiled *list;			/* NULL: not made before it is met twice */
+	uint32_t	n;
+} CedarKeptAbove;
+
+/* Sets that are kept at most. */
+#define CEDAR_KEPT_SETS		8192
+
+/* What stays of a search while principal, action and policies do. */
+typedef struct CedarKeptSearch
+{
+	const CedarIndex *index;	/* NULL: nothing is kept yet */
+	bool		whole;			/* nothing can be: search anew */
+	bool		asks_above;		/* for what the resource is in */
+	uint32_t	n_groups;
+	uint32_t	cap;
+	const void **groups;		/* those of the action */
+	/* filed under no key, or one of the principal: */
+	CedarFiledList any;			/* whatever the resource is */
+	CedarFiledList some;		/* by what the resource is, or is in */
+	CedarKeptAbove *above;		/* by the set's address */
+	uint32_t	n_above;
+	uint32_t	above_cap;		/* a power of two, or 0 */
+} CedarKeptSearch;
+
+struct CedarKept
+{
+	CedarArena *arena;
+	CedarAsked	principal;		/* its uid is NULL at first */
+	CedarAsked	action;
+	uint32_t	n;				/* indexes */
+	CedarKeptSearch *searches;
+};
+
+/* The same; what is kept lies in the arena, and is filled when it is not. */
+extern CedarCode cedar_index_search_kept(CedarEval *e, const CedarIndex *index,
+										 CedarArena *arena, CedarKeptSearch *kept,
+										 CedarCandidates *found);
+
 static inline bool
 cedar_also_is(uint32_t also, const CedarUid *uid)
 {

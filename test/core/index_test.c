@@ -306,6 +306,65 @@ check_request(CedarArena *arena, const CedarPolicy *policies, uint32_t n, const 
 	failed++;
 }
 
+/* Requests of one principal and action: what is kept between them changes nothing. */
+static void
+check_kept(CedarArena *arena, uint64_t set, const CedarPolicy *policies, uint32_t n,
+		   const CedarIndex *index, const Layered *layers, const CedarEntitySource *source)
+{
+	const CedarPolicies array = {.array = policies,.n = n,.index = index};
+	const CedarPolicies *all[2] = {&array, &layers->policies};
+	CedarKept  *kept[2] = {cedar_kept_create(arena), cedar_kept_create(arena)};
+	char		text[256];
+	uint32_t	who[3] = {rnd(3), rnd(N_ENTITIES), rnd(N_ENTITIES)};
+	int			len = snprintf(text, sizeof(text),
+							   "{\"principal\":{\"type\":\"%s\",\"id\":\"%u\"},\"action\":{\"type\":\"Action\",\"id\":\"%u\"},"
+							   "\"resource\":{\"type\":\"%s\",\"id\":\"0\"}}",
+							   types[0][who[0]], who[1], who[2], types[1][0]);
+	CedarRequest first;
+	CedarError	err;
+
+	if (cedar_request_from_json(arena, text, (size_t) len, &first, &err) != CEDAR_OK ||
+		kept[0] == NULL || kept[1] == NULL)
+		abort();
+	for (int i = 0; i < 40; i++)
+	{
+		bool		wanted = rnd(2) == 0;
+		CedarRequest request;
+		uint32_t	type = rnd(3);
+		uint32_t	id = rnd(N_ENTITIES);
+		uint32_t	x = rnd(2);
+
+		len = snprintf(text, sizeof(text),
+					   "{\"principal\":{\"type\":\"%s\",\"id\":\"%u\"},\"action\":{\"type\":\"Action\",\"id\":\"%u\"},"
+					   "\"resource\":{\"type\":\"%s\",\"id\":\"%u\"},\"context\":{\"x\":%u}}",
+					   types[0][who[0]], who[1], who[2], types[1][type], id, x);
+		if (cedar_request_from_json(arena, text, (size_t) len, &request, &err) != CEDAR_OK)
+			abort();
+		/* now and then one whose uids are at another place */
+		if (rnd(8) != 0)
+		{
+			request.principal = first.principal;
+			request.action = first.action;
+		}
+		for (int k = 0; k < 2; k++)
+		{
+			CedarDecision plain;
+			CedarDecision with;
+
+			if (cedar_decide(arena, all[k], source, &request, wanted, &plain, &err) == CEDAR_OK &&
+				cedar_decide_kept(arena, all[k], source, &request, kept[k], wanted, &with, &err) == CEDAR_OK &&
+				same(&plain, &with))
+				passed++;
+			else
+			{
+				printf("set %llu, %s: with what is kept, the decision is another\n",
+					   (unsigned long long) set, text);
+				failed++;
+			}
+		}
+	}
+}
+
 /*
  * One byte of the index changed: refused, or it answers without a crash (it
  * may then name other policies: the index is trusted as far as its shape).
@@ -408,6 +467,8 @@ main(int argc, char **argv)
 			layered_open(&layers, arena, policies, n, set);
 			for (int i = 0; i < 300; i++)
 				check_request(arena, policies, n, index, &layers, &source, set);
+			for (int i = 0; i < 40; i++)
+				check_kept(arena, set, policies, n, index, &layers, &source);
 			layered_close(&layers);
 			if (set % 20 == 0)
 				check_damaged(arena, policies, n, index, size, &source);
