@@ -254,11 +254,16 @@ DECLARE
 	old_hash text;
 	attempt record;
 BEGIN
-	PERFORM authz.refuse_read_only();
+	account := authz.email_fold(left(email, 1000));
+	IF current_setting('transaction_read_only')::boolean THEN
+		PERFORM authz.audit_keep(json_build_object('created_at', clock_timestamp(), 'event', 'login_failed',
+			'role_name', session_user, 'account', left(account, 254), 'address', address,
+			'details', json_build_object('result', 'read_only')));
+		PERFORM authz.refuse_read_only();
+	END IF;
 	IF email IS NULL OR password IS NULL THEN
 		RETURN authz.http_error(400, 'invalid_request', 'An email and a password are needed.');
 	END IF;
-	account := authz.email_fold(left(email, 1000));
 	SELECT * INTO u FROM authz.users WHERE email_normalized = account AND active;
 	SELECT p.hash INTO old_hash FROM authz.user_passwords p WHERE p.user_id = u.id;
 	attempt := authz.password_attempt(password, old_hash, account, authz.address_subject(address));
