@@ -28,6 +28,7 @@
 #include "access/table.h"
 #include "access/xact.h"
 #include "miscadmin.h"
+#include "storage/bufmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/rel.h"
@@ -339,6 +340,17 @@ check_template_gone(CedarArena *arena, Snapshot snapshot, const char *set, const
 				 errhint("Delete the links first, or in the same command.")));
 }
 
+/* A file without a block has no row, visible to anybody or not. */
+static bool
+links_are_empty(void)
+{
+	Relation	links = table_open(authz_relations()->policy_links, AccessShareLock);
+	bool		empty = RelationGetNumberOfBlocks(links) == 0;
+
+	table_close(links, NoLock);
+	return empty;
+}
+
 void
 authz_policy_link_check_policy(const TriggerData *trigdata)
 {
@@ -349,7 +361,7 @@ authz_policy_link_check_policy(const TriggerData *trigdata)
 	char	   *old_set = NULL;
 	char	   *old_id = NULL;
 
-	if (!authz_store_is_checked())
+	if (!authz_store_is_checked() || links_are_empty())
 		return;
 
 	/* Rows of this command become visible, others' commits are. */
