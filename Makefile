@@ -36,7 +36,7 @@ ISOLATION += policy_schema
 ISOLATION += audit_move
 ISOLATION += entity_map entity_serializable
 ISOLATION += audit_month
-ISOLATION += user_stats
+ISOLATION += user_stats protect_plan
 ISOLATION_OPTS = --inputdir=test/isolation --load-extension=authz
 
 EXTRA_CLEAN = test/results test/regression.diffs test/regression.out \

@@ -20,7 +20,7 @@ LANGUAGE c STABLE STRICT PARALLEL RESTRICTED COST 1000 AS 'MODULE_PATHNAME', 'au
 COMMENT ON FUNCTION authz.protected_policy(bytea, text, bigint, text, authz.entity_uid, text, record) IS
 	'In plans of protected tables: is this one policy satisfied?';
 
-CREATE FUNCTION authz.run_time_asked(policy_set text) RETURNS boolean
+CREATE FUNCTION authz.run_time_asked(policy_set text, version bigint, planned bigint) RETURNS boolean
 LANGUAGE c STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'authz_run_time_asked';
 CREATE FUNCTION authz.run_time_bool(bytea) RETURNS boolean
 LANGUAGE c STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'authz_run_time_bool';
@@ -54,7 +54,7 @@ CREATE FUNCTION authz.run_time_uuid_id(bytea, entity_type text) RETURNS uuid
 LANGUAGE c STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'authz_run_time_uuid_id';
 CREATE FUNCTION authz.run_time_uuid_ids(bytea, entity_type text, mode text) RETURNS uuid[]
 LANGUAGE c STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'authz_run_time_uuid_ids';
-COMMENT ON FUNCTION authz.run_time_asked(text) IS 'In plans of protected tables: is anybody asking?';
+COMMENT ON FUNCTION authz.run_time_asked(text, bigint, bigint) IS 'In plans of protected tables: is anybody asking? Raises when the plan is older than the policies';
 COMMENT ON FUNCTION authz.run_time_bool(bytea) IS 'In plans of protected tables: a value of who is asking; null when it is of another type';
 COMMENT ON FUNCTION authz.run_time_is(bytea, text) IS 'In plans of protected tables: is there such a value, of this kind?';
 COMMENT ON FUNCTION authz.run_time_long(bytea) IS 'In plans of protected tables: a value of who is asking; null when it is of another type';

@@ -311,6 +311,16 @@ column_value(AuthzColumn *column, Oid declared)
 	return column;
 }
 
+bool
+authz_column_has_type(const AuthzColumn *column, Oid declared)
+{
+	Oid			type = OidIsValid(declared) ? getBaseType(declared) : InvalidOid;
+
+	if (column->array && OidIsValid(type))
+		type = getBaseType(get_element_type(type));
+	return type == column->type;
+}
+
 /* The same for a column that is an id or part of one. */
 static void
 column_require_id(const AuthzColumn *column)
@@ -580,6 +590,14 @@ table_plan(AuthzMaps *maps, AuthzMapTable *table, bool unique)
 		}
 	}
 	relation_close(view, AccessShareLock);
+}
+
+Oid
+authz_map_table_user(const AuthzMapTable *table)
+{
+	if (table->invoker && (!superuser() || superuser_arg(table->owner)))
+		return InvalidOid;
+	return table->owner;
 }
 
 void

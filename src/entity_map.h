@@ -140,6 +140,16 @@ extern void authz_maps_release(AuthzMaps *maps);
  */
 extern AuthzMapping *authz_maps_find(AuthzMaps *maps, const CedarUid *uid);
 
+/* Has a type as declared, of a column or in a row, the values that the column has? */
+extern bool authz_column_has_type(const AuthzColumn *column, Oid declared);
+
+/*
+ * With whose rights the view is read by a query: the owner's, or InvalidOid: the
+ * caller's.  What a mapping's view calls is of its owner's choice, so a superuser
+ * reads none of others with rights of its own.
+ */
+extern Oid	authz_map_table_user(const AuthzMapTable *table);
+
 /* May the table's owner read what the mapping needs?  Raises when not. */
 extern void authz_map_table_allow(AuthzMapTable *table);
 

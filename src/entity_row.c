@@ -536,6 +536,7 @@ executor_query(AuthzMapTable *table, Datum *keys, TupleDesc *desc, MemoryContext
 static void
 executor_rows(AuthzMapTable *table, Datum *keys, TupleDesc *desc, List **rows)
 {
+	Oid			as = authz_map_table_user(table);
 	Oid			user;
 	int			security;
 
@@ -544,8 +545,8 @@ executor_rows(AuthzMapTable *table, Datum *keys, TupleDesc *desc, List **rows)
 	executing++;
 	PG_TRY();
 	{
-		if (!table->invoker)
-			SetUserIdAndSecContext(table->owner, security | SECURITY_LOCAL_USERID_CHANGE |
+		if (OidIsValid(as))
+			SetUserIdAndSecContext(as, security | SECURITY_LOCAL_USERID_CHANGE |
 								   SECURITY_RESTRICTED_OPERATION);
 		*rows = executor_query(table, keys, desc, CurrentMemoryContext);
 	}
@@ -576,11 +577,8 @@ open_check(AuthzMapTable *table, Relation heap)
 		AuthzColumn *column = &table->columns[i];
 		Form_pg_attribute att = column->attnum <= desc->natts ?
 			TupleDescAttr(desc, column->attnum - 1) : NULL;
-		Oid			type = att == NULL || att->attisdropped ? InvalidOid : getBaseType(att->atttypid);
 
-		if (column->array)
-			type = getBaseType(get_element_type(type));
-		if (type != column->type)
+		if (att == NULL || att->attisdropped || !authz_column_has_type(column, att->atttypid))
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 					 errmsg("table \"%s\" has changed while a statement was reading it",

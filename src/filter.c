@@ -20,6 +20,7 @@
 #include "compat.h"
 
 #include "access/table.h"
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "common/int.h"
 #include "executor/spi.h"
@@ -360,11 +361,9 @@ has_columns(Oid relid, AuthzMapTable *table)
 	for (int i = 0; i < table->n_columns; i++)
 	{
 		AttrNumber	attnum = get_attnum(relid, authz_filter_base_column(table, &table->columns[i]));
-		Oid			type = attnum == InvalidAttrNumber ? InvalidOid : getBaseType(get_atttype(relid, attnum));
 
-		if (table->columns[i].array && OidIsValid(type))
-			type = getBaseType(get_element_type(type));
-		if (type != table->columns[i].type)
+		if (attnum == InvalidAttrNumber ||
+			!authz_column_has_type(&table->columns[i], get_atttype(relid, attnum)))
 			return false;
 	}
 	return true;
@@ -405,8 +404,9 @@ authz_filter_for_anyone(Datum action, const char *type, Oid relid, const char *a
 		q.rows.arena = q.arena;
 		q.rows.err = &q.err;
 		*check_as = q.rows.mapping->table->invoker ? InvalidOid : q.rows.mapping->table->owner;
-		condition = psprintf("authz.run_time_asked(%s) AND (%s)",
-							 quote_literal_cstr(q.version->set), question_condition(&q, false));
+		condition = psprintf("authz.run_time_asked(%s, " INT64_FORMAT ", " INT64_FORMAT ") AND (%s)",
+							 quote_literal_cstr(q.version->set), q.version->version,
+							 (int64) GetCurrentStatementStartTimestamp(), question_condition(&q, false));
 		authz_entity_end(q.reader);
 	}
 	if (q.rows.maps != NULL)
@@ -509,9 +509,9 @@ entities_owner(void)
 	return owner;
 }
 
-/* Run the list's query and give its uids back. */
+/* Run the list's query, as this user unless it is InvalidOid, and give its uids back. */
 static void
-list_run(FunctionCallInfo fcinfo, Question *q, const char *query)
+list_run(FunctionCallInfo fcinfo, Oid as, const char *query)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	MemoryContext cxt = CurrentMemoryContext;
@@ -522,12 +522,8 @@ list_run(FunctionCallInfo fcinfo, Question *q, const char *query)
 	GetUserIdAndSecContext(&user, &security);
 	PG_TRY();
 	{
-		if (q->rows.mapping == NULL)
-			SetUserIdAndSecContext(entities_owner(),
-								   security | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
-		else if (!q->rows.mapping->table->invoker)
-			SetUserIdAndSecContext(q->rows.mapping->table->owner,
-								   security | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
+		if (OidIsValid(as))
+			SetUserIdAndSecContext(as, security | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
 		/* No operator or function of the caller's gets these rights. */
 		level = authz_filter_pin_path();
 		if (SPI_connect() != SPI_OK_CONNECT)
@@ -586,7 +582,8 @@ list_page(FunctionCallInfo fcinfo, Question *q, int after, int limit)
 	appendStringInfo(&s, " ORDER BY %s", order);
 	if (n > 0)
 		appendStringInfo(&s, " LIMIT " INT64_FORMAT, n);
-	list_run(fcinfo, q, s.data);
+	list_run(fcinfo, q->rows.mapping == NULL ? entities_owner() : authz_map_table_user(q->rows.mapping->table),
+			 s.data);
 }
 
 /*

@@ -92,12 +92,6 @@ column_sql(const AuthzMapTable *table, const AuthzColumn *column, const char *al
 	return sql;
 }
 
-static char *
-row_column(const AuthzFilterRows *rows, const AuthzColumn *column)
-{
-	return column_sql(rows->mapping->table, column, rows->alias, rows->base);
-}
-
 /*
  * Text whose equality is that of its bytes, as Cedar's is.  text and varchar
  * stay what they are, so that their indexes serve.
@@ -422,26 +416,31 @@ id_text(const AuthzColumn *c, const char *sql, bool segment)
 	return segment ? psprintf("replace(replace(%s, '~', '~0'), '/', '~1')", text) : text;
 }
 
+/* An entity's uid of its type and its id's columns. */
+static char *
+uid_of_columns(const CedarStr *type, AuthzColumn *const *columns, char *const *sql, int n)
+{
+	StringInfoData s;
+
+	initStringInfo(&s);
+	appendStringInfo(&s, "authz.entity_uid(%s, ", quote_literal_cstr(pnstrdup(type->bytes, type->len)));
+	for (int i = 0; i < n; i++)
+		appendStringInfo(&s, "%s%s", i > 0 ? " || '/' || " : "", id_text(columns[i], sql[i], n > 1));
+	appendStringInfoChar(&s, ')');
+	return s.data;
+}
+
 char *
 authz_filter_uid(const AuthzFilterRows *rows)
 {
-	StringInfoData s;
 	AuthzMapTable *table;
 
-	initStringInfo(&s);
 	if (rows->mapping == NULL)
-	{
-		appendStringInfo(&s, "%s.uid", rows->alias);
-		return s.data;
-	}
+		return psprintf("%s.uid", rows->alias);
 	table = rows->mapping->table;
-	appendStringInfo(&s, "authz.entity_uid(%s, ",
-					 quote_literal_cstr(pnstrdup(rows->type->bytes, rows->type->len)));
-	for (int i = 0; i < table->n_keys; i++)
-		appendStringInfo(&s, "%s%s", i > 0 ? " || '/' || " : "",
-						 id_text(table->keys[i], row_column(rows, table->keys[i]), table->n_keys > 1));
-	appendStringInfoChar(&s, ')');
-	return s.data;
+	return uid_of_columns(rows->type, table->keys,
+						  authz_filter_columns_sql(table, table->keys, table->n_keys, rows->alias, rows->base),
+						  table->n_keys);
 }
 
 static char *
@@ -928,6 +927,16 @@ keys_are_plain(const AuthzMapTable *table)
 }
 
 /*
+ * Conditions of row-level security also judge rows that are about to be written:
+ * such a row says itself what it is in, the table does not know yet.
+ */
+static bool
+row_may_be_new(const Lower *l, const char *alias)
+{
+	return l->rows->at_run_time && alias == l->rows->alias;
+}
+
+/*
  * authz_filter_rows_in; *ids is a query of the ids of exactly these rows, or NULL
  * when it would have to be written around the condition.
  */
@@ -940,7 +949,8 @@ rows_below(Lower *l, const AuthzMapping *mapping, char *const *keys, const char 
 	bool		recursive = false;
 
 	*ids = NULL;
-	if (list_member_ptr(above, (void *) mapping))
+	if (list_member_ptr(above, (void *) mapping) ||
+		(l->rows->at_run_time && above != NIL && mapping == l->rows->mapping))
 	{
 		say_why(l, "entity types that are in each other");
 		return NULL;
@@ -1080,7 +1090,16 @@ rows_below(Lower *l, const AuthzMapping *mapping, char *const *keys, const char 
 							" UNION SELECT %s FROM %s AS %s JOIN authz$above ON %s) SELECT * FROM authz$above",
 							names.data, first.data,
 							list_of(inner_keys, table->n_keys), authz_filter_view_sql(table), inner, step);
-			return psprintf("%s IN (%s)", tuple_of(keys, table->n_keys), *ids);
+			if (!row_may_be_new(l, alias))
+				return psprintf("%s IN (%s)", tuple_of(keys, table->n_keys), *ids);
+			for (int i = 0; i < mapping->n_parents; i++)
+			{
+				Value		parent = parent_value(table, mapping->parents[i], alias, base);
+
+				if (refers_to(parent.reference, mapping->type))
+					cond = either(cond, psprintf("%s IN (%s)", tuple_of(parent.ids, parent.reference->n_columns), *ids));
+			}
+			return cond;
 		}
 	}
 }
@@ -1094,25 +1113,55 @@ authz_filter_rows_in(Lower *l, const AuthzMapping *mapping, char *const *keys, c
 	return rows_below(l, mapping, keys, alias, base, targets, above, &ids);
 }
 
-/* The row is asked by a function, as a decision asks. */
-bool
-authz_filter_row_in_by_function(Lower *l, const Targets *targets, Cond *out)
+/* Is an entity, by its uid as an expression, in one of the targets, as a decision asks? */
+static char *
+in_by_function(const char *uid, const Targets *targets)
 {
 	StringInfoData s;
 
 	initStringInfo(&s);
-	appendStringInfo(&s, "authz.filter_in(%s, ARRAY[", authz_filter_uid(l->rows));
+	appendStringInfo(&s, "authz.filter_in(%s, ARRAY[", uid);
 	for (int i = 0; i < targets->n; i++)
 	{
-		char	   *uid;
+		char	   *target;
 
 		/* Nothing stored is in what cannot be stored. */
-		if (uid_sql(targets->uids[i], &uid))
-			appendStringInfo(&s, "%s%s", s.data[s.len - 1] == '[' ? "" : ", ", uid);
+		if (uid_sql(targets->uids[i], &target))
+			appendStringInfo(&s, "%s%s", s.data[s.len - 1] == '[' ? "" : ", ", target);
 	}
 	appendStringInfoString(&s, "]::authz.entity_uid[])");
-	out->yes = s.data;
-	out->no = psprintf("NOT %s", s.data);
+	return s.data;
+}
+
+/* The row is asked by a function; one that may be new by what it is directly in. */
+bool
+authz_filter_row_in_by_function(Lower *l, const Targets *targets, Cond *out)
+{
+	const AuthzMapping *mapping = l->rows->mapping;
+	const AuthzMapTable *table;
+	char	  **keys;
+
+	if (!l->rows->at_run_time)
+	{
+		out->yes = in_by_function(authz_filter_uid(l->rows), targets);
+		out->no = psprintf("NOT %s", out->yes);
+		return true;
+	}
+	if (mapping->n_links > 0)
+		return cannot(l, "memberships in a hierarchy that a function is asked for");
+	table = mapping->table;
+	keys = authz_filter_columns_sql(table, table->keys, table->n_keys, l->rows->alias, l->rows->base);
+	out->yes = ids_are(l, table->keys, keys, table->n_keys, l->rows->type, targets);
+	for (int i = 0; i < mapping->n_parents; i++)
+	{
+		Value		v = parent_value(table, mapping->parents[i], l->rows->alias, l->rows->base);
+		const AuthzReference *r = v.reference;
+
+		if (r->type == NULL || r->columns[0]->array || cedar_str_equal(r->type, l->rows->type))
+			return cannot(l, "a hierarchy that a function is asked for, by more than a column");
+		out->yes = either(out->yes, in_by_function(uid_of_columns(r->type, r->columns, v.ids, r->n_columns), targets));
+	}
+	out->no = not_true(out->yes);
 	return true;
 }
 

@@ -31,6 +31,7 @@
 #include <sys/socket.h>
 
 #include "access/htup_details.h"
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "common/hmac.h"
 #include "common/sha2.h"
@@ -49,14 +50,17 @@
 #include "rewrite/rewriteHandler.h"
 #include "rewrite/rewriteManip.h"
 #include "storage/proc.h"
+#include "tcop/pquery.h"
 #include "tcop/tcopprot.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/guc.h"
 #include "utils/inet.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/numeric.h"
+#include "utils/portal.h"
 #include "utils/snapmgr.h"
 #include "utils/typcache.h"
 #include "utils/uuid.h"
@@ -179,6 +183,16 @@ authz_protect_seal(const char *text)
 
 	seal(text, strlen(text), mac);
 	return hex_literal(mac, NULL, 0);
+}
+
+static void
+policies_have_changed(const char *set)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+			 errmsg("policies have changed since the statement was planned"),
+			 errdetail("Policy set \"%s\".", set),
+			 errhint("Run the statement again.")));
 }
 
 /* ------------------------------------------------------------ who is asking */
@@ -367,7 +381,26 @@ run_time_keep(FunctionCallInfo fcinfo, bool isnull, Datum value, bool byval, int
 		return run_time_keep(fcinfo, !fits_, datum_, byval, len); \
 	} while (0)
 
-/* Is anybody asking?  Raises when the plan is for another policy set. */
+/*
+ * Refuse a plan that was kept from before a change of policies.  The change's
+ * invalidation throws it away, but a transaction that holds the locks of all the
+ * plan's tables looks for none.  What was planned for the very query that runs is
+ * as old as the query.
+ */
+static void
+refuse_older_plan(int64 version, TimestampTz planned)
+{
+	TimestampTz started = ActivePortal != NULL ? ActivePortal->creation_time :
+		GetCurrentStatementStartTimestamp();
+
+	if (authz_policy_get(authz_statement(), authz_policy_set)->version == version)
+		return;
+	AcceptInvalidationMessages();
+	if (planned < started)
+		policies_have_changed(authz_policy_set);
+}
+
+/* Is anybody asking?  Raises when the plan is for other policies. */
 Datum
 authz_run_time_asked(PG_FUNCTION_ARGS)
 {
@@ -379,6 +412,7 @@ authz_run_time_asked(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("the setting authz.policy_set has changed since the statement was planned"),
 				 errhint("Prepare the statement again, or DISCARD PLANS.")));
+	refuse_older_plan(PG_GETARG_INT64(1), PG_GETARG_INT64(2));
 	return run_time_keep(fcinfo, false, BoolGetDatum(principal_of_execution(fcinfo, &principal)), true, 1);
 }
 
@@ -765,6 +799,12 @@ row_slot(AuthzMapTable *table, HeapTupleHeader record)
 					(errcode(ERRCODE_UNDEFINED_COLUMN),
 					 errmsg("the row has no column \"%s\"", name),
 					 errdetail("It is not one of the table that the entity type is mapped to.")));
+		/* Anybody may hand in a row of their own making. */
+		if (!authz_column_has_type(column, TupleDescAttr(from, k)->atttypid))
+			ereport(ERROR,
+					(errcode(ERRCODE_DATATYPE_MISMATCH),
+					 errmsg("column \"%s\" of the row has another type than in the table", name),
+					 errdetail("It is %s.", format_type_be(TupleDescAttr(from, k)->atttypid))));
 		slot->tts_values[column->attnum - 1] = values[k];
 		slot->tts_isnull[column->attnum - 1] = nulls[k];
 	}
@@ -884,11 +924,7 @@ authz_protected_policy(PG_FUNCTION_ARGS)
 	version = authz_policy_get(statement, set);
 	/* The plan's conditions and this call have to be of one version. */
 	if (version->version != number || !authz_filter_find_policy(version, id, &policy))
-		ereport(ERROR,
-				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-				 errmsg("policies have changed since the statement was planned"),
-				 errdetail("Policy set \"%s\".", set),
-				 errhint("Run the statement again.")));
+		policies_have_changed(set);
 	row_decide(statement, version, &one, arena, principal, action, type,
 			   PG_GETARG_HEAPTUPLEHEADER(6), &satisfied);
 	cedar_arena_destroy(arena);

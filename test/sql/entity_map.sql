@@ -266,6 +266,21 @@ GRANT SELECT ON secret TO regress_caller;
 SET ROLE regress_caller;
 SELECT id, authz.authz_check('User::"1"', 'Action::"view"', authz.entity_uid('Secret', id::text), '{}', NULL, 'secret') FROM generate_series(1, 3) id;
 RESET ROLE;
+-- What a mapper's view calls does not run with a superuser's rights.
+CREATE SCHEMA lair AUTHORIZATION regress_mapper;
+SET ROLE regress_mapper;
+CREATE TABLE lair.trap AS SELECT 1 AS id;
+CREATE FUNCTION lair.spring(id int) RETURNS boolean LANGUAGE plpgsql AS
+	$$ BEGIN RAISE WARNING 'sprung by %', current_user; RETURN true; END $$;
+SELECT authz.map_entity_type('Trap', 'lair.trap', 'id', "where" => 'lair.spring(id)', security => 'invoker');
+RESET ROLE;
+SELECT authz.authz_check('User::"1"', 'Action::"view"', 'Trap::"1"', '{}', NULL, 'secret');
+INSERT INTO authz.policies (policy_set, policy_id, policy) VALUES ('trap', 'all', 'permit (principal, action, resource);');
+SELECT authz.authz_resources('User::"1"', 'Action::"view"', 'Trap', policy_set => 'trap');
+DELETE FROM authz.policies WHERE policy_set = 'trap';
+SELECT authz.unmap_entity_type('Trap');
+DROP SCHEMA lair CASCADE;
+
 -- A view that asks for a decision while one is being made.
 CREATE FUNCTION asks(id int) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
 BEGIN

@@ -151,6 +151,8 @@ RESET ROLE;
 SELECT authz.protected('Action::"edit"', 'Paper', p) FROM paper p WHERE id = 3;
 SELECT authz.protected('Action::"edit"', 'Paper', p) FROM (SELECT 3 AS id, 2 AS owner_id, NULL::text AS team, 't' AS title, 1 AS level OFFSET 0) p;
 SELECT authz.protected('Action::"edit"', 'Paper', p) FROM (SELECT 3 AS id OFFSET 0) p;
+SELECT authz.protected('Action::"edit"', 'Paper', p) FROM (SELECT 3 AS id, 2 AS owner_id, 42 AS team, 43::bigint AS title, 1 AS level OFFSET 0) p;
+SELECT authz.protected('Action::"edit"', 'Paper', p) FROM (SELECT 3 AS id, 2 AS owner_id, '{x}'::text[] AS team, 't' AS title, 1 AS level OFFSET 0) p;
 
 -- Views of the invoker's, inheritance, partitions.
 CREATE VIEW papers WITH (security_invoker = true) AS SELECT * FROM paper;
@@ -167,6 +169,39 @@ SELECT count(*) FROM papers;
 SELECT array_agg(id ORDER BY id) FROM part;
 RESET ROLE;
 
+-- A new row is in what it says itself, whatever the table still has.
+CREATE TABLE node (id int PRIMARY KEY, parent int, boss int, level int NOT NULL DEFAULT 1);
+CREATE TABLE item (id int PRIMARY KEY, shelf text);
+INSERT INTO node VALUES (1, NULL, 1), (2, 1, 2), (3, NULL, 2);
+INSERT INTO item VALUES (1, 'a'), (2, 'b');
+GRANT ALL ON node, item TO protect_reader;
+SELECT authz.map_entity_type('Node', 'node', 'id', attrs => '{"level": "level", "boss": {"type": "Node", "column": "boss"}}',
+	parents => '[{"type": "Node", "column": "parent"}]');
+SELECT authz.map_entity_type('Item', 'item', 'id', parents => '[{"type": "Shelf", "column": "shelf"}]');
+SELECT authz.protect_table(t, 'view', 'edit', 'edit', 'edit') FROM unnest('{node,item}'::regclass[]) t;
+BEGIN;
+INSERT INTO authz.entities (uid, parents) VALUES ('Shelf::"a"', '{"Room::\"1\""}'), ('Shelf::"b"', '{"Room::\"2\""}');
+INSERT INTO authz.policies (policy_id, policy) VALUES ('tree', 'permit (principal, action, resource) when { resource in Node::"1" };'),
+	('room', 'permit (principal, action, resource) when { resource in Room::"1" };');
+SET LOCAL ROLE protect_reader;
+SELECT array_agg(id ORDER BY id) AS nodes, (SELECT array_agg(id ORDER BY id) FROM item) AS items FROM node;
+INSERT INTO node VALUES (4, 2) RETURNING id;
+INSERT INTO item VALUES (4, 'a') RETURNING id;
+UPDATE node SET level = 2 WHERE id = 4 RETURNING level;
+SAVEPOINT s;
+UPDATE node SET parent = 3 WHERE id = 2;
+ROLLBACK TO s;
+UPDATE item SET shelf = 'b' WHERE id = 1;
+ROLLBACK TO s;
+INSERT INTO item VALUES (5, 'b');
+ROLLBACK;
+BEGIN;
+INSERT INTO authz.policies (policy_id, policy) VALUES ('boss', 'permit (principal, action, resource is Node) when { resource.boss.level < 5 };');
+SET LOCAL ROLE protect_reader;
+UPDATE node SET level = 9 WHERE id = 3;
+UPDATE node SET level = 9 WHERE id = 2;
+ROLLBACK;
+
 -- Names of the caller's own do not reach into the condition.
 CREATE FUNCTION evil(int, int) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RAISE NOTICE 'caught'; RETURN true; END $$;
 CREATE OPERATOR = (LEFTARG = int, RIGHTARG = int, FUNCTION = evil);
@@ -181,7 +216,7 @@ SET search_path = protect_test, public;
 SELECT authz.unprotect_table('paper');
 SELECT relrowsecurity, (SELECT count(*) FROM pg_policy WHERE polrelid = c.oid) FROM pg_class c WHERE oid = 'paper'::regclass;
 SELECT authz.unprotect_table('part');
-SELECT authz.unmap_entity_type(t) FROM unnest(ARRAY['Part', 'Paper', 'Person', 'Team']) t;
+SELECT authz.unmap_entity_type(t) FROM unnest(ARRAY['Part', 'Paper', 'Person', 'Team', 'Node', 'Item']) t;
 SELECT authz.gateway_unregister(session_user::regrole);
 DELETE FROM authz.policies;
 \set VERBOSITY default
