@@ -260,7 +260,7 @@ BEGIN ATOMIC
 	SELECT jsonb_build_object(
 		'user', (SELECT to_jsonb(u) FROM authz.users u WHERE u.id = user_export.id),
 		'groups', (SELECT coalesce(jsonb_agg(to_jsonb(g) - 'user_id'), '[]') FROM authz.user_groups g WHERE g.user_id = user_export.id),
-		'sessions', (SELECT coalesce(jsonb_agg(to_jsonb(s) - 'user_id' ORDER BY s.created_at), '[]')
+		'sessions', (SELECT coalesce(jsonb_agg(to_jsonb(s) - '{user_id,access_jtis}'::text[] ORDER BY s.created_at), '[]')
 					 FROM authz.sessions s WHERE s.user_id = user_export.id),
 		'statistics', (SELECT to_jsonb(t) - 'user_id' FROM authz.user_stats t WHERE t.user_id = user_export.id),
 		'messages', (SELECT coalesce(jsonb_agg(jsonb_build_object('kind', o.kind, 'recipient', o.recipient, 'created_at', o.created_at) ORDER BY o.id), '[]')

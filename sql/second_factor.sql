@@ -311,6 +311,7 @@ DECLARE
 	u authz.users;
 	attempt record;
 	methods text[];
+	new_jti uuid := gen_random_uuid();
 	s authz.sessions;
 BEGIN
 	PERFORM authz.refuse_read_only();
@@ -338,13 +339,13 @@ BEGIN
 		END IF;
 		methods := '{pwd}';
 	END IF;
-	UPDATE authz.sessions x SET auth_time = now(), amr = methods
+	UPDATE authz.sessions x SET auth_time = now(), amr = methods, access_jtis = (new_jti || x.access_jtis)[1:10]
 		WHERE x.id = session.id AND x.ended_at IS NULL AND x.expires_at > clock_timestamp()
 		RETURNING * INTO s;
 	IF NOT FOUND THEN
 		RETURN authz.refresh_refused();
 	END IF;
-	RETURN authz.http_answer(200, authz.token_answer(authz.access_token(s.user_id, s.id, s.amr, s.auth_time), NULL) - 'refresh_token');
+	RETURN authz.http_answer(200, authz.token_answer(authz.access_token(s.user_id, s.id, new_jti, s.amr, s.auth_time), NULL) - 'refresh_token');
 END
 $$;
 COMMENT ON FUNCTION authz.step_up(authz.sessions, text, text, text) IS

@@ -23,6 +23,7 @@ CREATE TABLE authz.sessions (
 	auth_time timestamptz NOT NULL DEFAULT now(),
 	address inet,
 	user_agent text,
+	access_jtis uuid[] NOT NULL DEFAULT '{}',
 	CONSTRAINT sessions_finite CHECK (isfinite(duration)),
 	CONSTRAINT sessions_end CHECK ((ended_at IS NULL) = (end_reason IS NULL) AND (ended_at IS NULL OR expires_at <= ended_at))
 ) WITH (fillfactor = 80);
@@ -42,6 +43,7 @@ COMMENT ON COLUMN authz.sessions.amr IS 'How the user authenticated (RFC 8176): 
 COMMENT ON COLUMN authz.sessions.auth_time IS 'When the user last authenticated, by a step-up too';
 COMMENT ON COLUMN authz.sessions.address IS 'The client''s address at sign-in, where it is known';
 COMMENT ON COLUMN authz.sessions.user_agent IS 'The client''s User-Agent at sign-in, at most 200 characters';
+COMMENT ON COLUMN authz.sessions.access_jtis IS 'The claims jti of its newest ten access tokens; no other one is good';
 CREATE INDEX idx_sessions_user_id_expires ON authz.sessions (user_id, expires_at);
 COMMENT ON INDEX authz.idx_sessions_user_id_expires IS 'Live sessions of a user: a range at the end of the user''s entries';
 CREATE INDEX idx_sessions_expires_at ON authz.sessions (expires_at);
@@ -163,7 +165,12 @@ COMMENT ON FUNCTION authz.session_grace_purge(integer) IS
 
 /* --------------------------------------------------------------- starting */
 
-CREATE FUNCTION authz.access_token(user_id uuid, session_id uuid, amr text[], auth_time timestamptz)
+/*
+ * An access token counts once the transaction that issued it has committed, for
+ * its jti is in the session's row.  Otherwise a refresh that is rolled back would
+ * leave a good token and the refresh token as it was.
+ */
+CREATE FUNCTION authz.access_token(user_id uuid, session_id uuid, jti uuid, amr text[], auth_time timestamptz)
 RETURNS text
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
@@ -175,15 +182,15 @@ BEGIN
 				HINT = 'Set authz.issuer and authz.audience, as in ALTER DATABASE ... SET authz.issuer = ''https://auth.example.com''.';
 	END IF;
 	RETURN authz.jwt_sign(jsonb_build_object(
-			'sub', user_id, 'sid', session_id, 'role', authz.setting('authz.access_token_role'),
+			'sub', user_id, 'sid', session_id, 'jti', jti, 'role', authz.setting('authz.access_token_role'),
 			'client_id', authz.setting('authz.audience'),
 			'amr', to_jsonb(amr), 'auth_time', floor(extract(epoch FROM auth_time))::bigint),
 		expires_in => extract(epoch FROM authz.setting('authz.token_lifetime')::interval)::integer,
 		typ => 'at+jwt');
 END
 $$;
-COMMENT ON FUNCTION authz.access_token(uuid, uuid, text[], timestamptz) IS
-	'A signed access token (RFC 9068) of a session, for authz.token_lifetime';
+COMMENT ON FUNCTION authz.access_token(uuid, uuid, uuid, text[], timestamptz) IS
+	'A signed access token (RFC 9068) of a session, for authz.token_lifetime; its jti has to be in the session''s access_jtis';
 
 /*
  * A refresh token is the session's id, 32 random bytes, and a tag of 16 bytes
@@ -206,6 +213,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	sid uuid := gen_random_uuid();
+	jti uuid := gen_random_uuid();
 	secret bytea := authz.random_bytes(32);
 	tag_key bytea := authz.random_bytes(32);
 	most integer := authz.setting('authz.max_sessions');
@@ -222,12 +230,12 @@ BEGIN
 		FROM (SELECT id FROM authz.sessions s
 			  WHERE s.user_id = session_start.user_id AND s.expires_at > now() AND s.ended_at IS NULL
 			  ORDER BY s.created_at DESC, s.id OFFSET most - 1) s;
-	INSERT INTO authz.sessions (id, user_id, expires_at, max_expires_at, amr, address, user_agent)
-		VALUES (sid, user_id, now() + least(idle, lifetime), now() + lifetime, amr, address, left(user_agent, 200));
+	INSERT INTO authz.sessions (id, user_id, expires_at, max_expires_at, amr, address, user_agent, access_jtis)
+		VALUES (sid, user_id, now() + least(idle, lifetime), now() + lifetime, amr, address, left(user_agent, 200), ARRAY[jti]);
 	INSERT INTO authz.session_tokens (session_id, tag_key, token_hash)
 		VALUES (sid, tag_key, sha256(secret));
 	RETURN authz.http_answer(200, authz.token_answer(
-		authz.access_token(user_id, sid, amr, now()), authz.refresh_token(sid, secret, tag_key)));
+		authz.access_token(user_id, sid, jti, amr, now()), authz.refresh_token(sid, secret, tag_key)));
 END
 $$;
 COMMENT ON FUNCTION authz.session_start(uuid, text[], inet, text) IS
@@ -309,6 +317,7 @@ DECLARE
 	t authz.session_tokens;
 	s authz.sessions;
 	plain bytea;
+	new_jti uuid := gen_random_uuid();
 	new_secret bytea;
 	new_answer jsonb;
 	grace interval := authz.setting('authz.refresh_grace');
@@ -345,7 +354,7 @@ BEGIN
 	END IF;
 
 	UPDATE authz.sessions
-		SET last_seen = now(), expires_at = least(now() + idle, max_expires_at)
+		SET last_seen = now(), expires_at = least(now() + idle, max_expires_at), access_jtis = (new_jti || access_jtis)[1:10]
 		WHERE id = sid AND ended_at IS NULL AND expires_at > clock_timestamp()
 		RETURNING * INTO s;
 	IF NOT FOUND THEN
@@ -353,7 +362,7 @@ BEGIN
 	END IF;
 	PERFORM authz.commit_durably();
 	new_secret := authz.random_bytes(32);
-	new_answer := authz.token_answer(authz.access_token(s.user_id, sid, s.amr, s.auth_time),
+	new_answer := authz.token_answer(authz.access_token(s.user_id, sid, new_jti, s.amr, s.auth_time),
 									 authz.refresh_token(sid, new_secret, t.tag_key));
 	UPDATE authz.session_tokens
 		SET token_hash = sha256(new_secret), previous_hash = sha256(secret),
@@ -404,7 +413,7 @@ COMMENT ON FUNCTION authz.revoke(text) IS
 /*
  * A foreign issuer's token may have a sid of its own; it is not ours.
  */
-CREATE FUNCTION authz.session_claims(OUT session_id uuid, OUT user_id text)
+CREATE FUNCTION authz.session_claims(OUT session_id uuid, OUT user_id text, OUT jti text)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -414,6 +423,7 @@ BEGIN
 	IF claims ? 'sid' AND NOT EXISTS (SELECT FROM authz.trusted_issuers i WHERE i.issuer = claims->>'iss') THEN
 		session_id := claims->>'sid';
 		user_id := claims->>'sub';
+		jti := claims->>'jti';
 	END IF;
 END
 $$;
@@ -428,7 +438,7 @@ DECLARE
 	s authz.sessions;
 BEGIN
 	SELECT x.* INTO s FROM authz.session_claims() c JOIN authz.sessions x ON x.id = c.session_id
-		WHERE x.user_id::text = c.user_id AND x.ended_at IS NULL AND x.expires_at > now();
+		WHERE x.user_id::text = c.user_id AND c.jti = ANY (x.access_jtis::text[]) AND x.ended_at IS NULL AND x.expires_at > now();
 	IF NOT FOUND THEN
 		RAISE EXCEPTION 'the request has no session'
 			USING ERRCODE = 'PT401',
@@ -451,20 +461,20 @@ BEGIN
 	IF named.session_id IS NOT NULL AND NOT EXISTS (
 			SELECT FROM authz.sessions s
 			WHERE s.id = named.session_id AND s.user_id::text = named.user_id
-				AND s.ended_at IS NULL AND s.expires_at > now()) THEN
+				AND named.jti = ANY (s.access_jtis::text[]) AND s.ended_at IS NULL AND s.expires_at > now()) THEN
 		RAISE EXCEPTION 'the session has ended'
 			USING ERRCODE = 'PT401', HINT = 'Sign in again.';
 	END IF;
 END
 $$;
 COMMENT ON FUNCTION authz.session_check() IS
-	'Raises PT401 when the claims of the request name a session that has ended or expired';
+	'Raises PT401 when the claims of the request name a session that has ended or expired, or has not issued this token';
 
 REVOKE ALL ON FUNCTION
 	authz.seal(bytea, bytea, bytea), authz.unseal(bytea, bytea, bytea),
 	authz.commit_durably(), authz.session_end(uuid, text), authz.sessions_end(uuid, text, uuid),
 	authz.session_purge(integer, interval), authz.session_grace_purge(integer),
-	authz.access_token(uuid, uuid, text[], timestamptz), authz.refresh_token(uuid, bytea, bytea),
+	authz.access_token(uuid, uuid, uuid, text[], timestamptz), authz.refresh_token(uuid, bytea, bytea),
 	authz.session_start(uuid, text[], inet, text), authz.token_answer(text, bytea),
 	authz.login(text, text, inet, text), authz.address_subject(inet),
 	authz.refresh(text), authz.refresh_refused(), authz.revoke(text),

@@ -104,6 +104,7 @@ typedef struct AuthzRelations
 #define Anum_sessions_created_at	3
 #define Anum_sessions_expires_at	4
 #define Anum_sessions_ended_at		7
+#define Anum_sessions_access_jtis	14
 #define Anum_sessions_duration		9
 
 #define Anum_session_changes_user_id	1

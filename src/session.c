@@ -19,7 +19,9 @@
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
+#include "catalog/pg_type.h"
 #include "fmgr.h"
+#include "utils/array.h"
 #include "utils/fmgroids.h"
 #include "utils/fmgrprotos.h"
 #include "utils/guc.h"
@@ -134,12 +136,35 @@ authz_unseal(PG_FUNCTION_ARGS)
 	PG_RETURN_BYTEA_P(out);
 }
 
+/* Has the session issued the token with this jti, in a transaction that committed? */
+static bool
+has_issued(Datum jtis, const JsonbValue *jti)
+{
+	Datum	   *issued;
+	int			n;
+
+	if (jti == NULL)
+		return false;
+	deconstruct_array(DatumGetArrayTypeP(jtis), UUIDOID, UUID_LEN, false, TYPALIGN_CHAR,
+					  &issued, NULL, &n);
+	for (int i = 0; i < n; i++)
+	{
+		char	   *text = DatumGetCString(DirectFunctionCall1(uuid_out, issued[i]));
+
+		if (strlen(text) == jti->val.string.len &&
+			memcmp(text, jti->val.string.val, jti->val.string.len) == 0)
+			return true;
+	}
+	return false;
+}
+
 void
 authz_session_require_live(Jsonb *claims)
 {
 	AuthzRelations rels = *authz_relations();
 	JsonbValue *sid = authz_token_claim(claims, "sid");
 	JsonbValue *sub = authz_token_claim(claims, "sub");
+	JsonbValue *jti = authz_token_claim(claims, "jti");
 	Datum		id;
 	Relation	sessions;
 	Snapshot	snapshot;
@@ -167,7 +192,8 @@ authz_session_require_live(Jsonb *claims)
 		live = heap_attisnull(tuple, Anum_sessions_ended_at, desc) &&
 			expires > GetCurrentTimestamp() &&
 			strlen(user) == sub->val.string.len &&
-			memcmp(user, sub->val.string.val, sub->val.string.len) == 0;
+			memcmp(user, sub->val.string.val, sub->val.string.len) == 0 &&
+			has_issued(heap_getattr(tuple, Anum_sessions_access_jtis, desc, &isnull), jti);
 	}
 	systable_endscan(scan);
 	UnregisterSnapshot(snapshot);

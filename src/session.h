@@ -12,8 +12,8 @@
 
 /*
  * Raise PT401, which PostgREST answers as 401, when claims of this database
- * name a session (sid, sub) that has ended or expired.  One look-up by primary
- * key that sees the latest committed state; reads only.
+ * name a session (sid, sub) that has ended or expired, or that has not issued
+ * this token (jti).  One look-up by primary key that sees the latest committed state; reads only.
  */
 extern void authz_session_require_live(Jsonb *claims);
 

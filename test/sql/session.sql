@@ -157,6 +157,20 @@ SELECT id = (authz.claims()->>'sid')::uuid AS session FROM authz.current_session
 DELETE FROM authz.users;
 SELECT authz.session_check();
 ROLLBACK;
+-- A token counts once the transaction that issued it has committed: a refresh that is rolled back gives none.
+BEGIN;
+SELECT authz.refresh(:'a'::jsonb->>'refresh_token') AS b \gset
+SELECT authz.set_principal(:'b'::jsonb->>'access_token') IS NOT NULL AS so_far;
+ROLLBACK;
+SELECT authz.set_principal(:'b'::jsonb->>'access_token');
+SELECT authz.refresh(:'a'::jsonb->>'refresh_token') AS a2 \gset
+SELECT authz.set_principal(:'b'::jsonb->>'access_token');
+SELECT authz.set_principal(:'a'::jsonb->>'access_token') = authz.set_principal(:'a2'::jsonb->>'access_token') AS both_good;
+-- The newest ten do.
+SELECT authz.step_up(authz.current_session(), 'correct horse battery', NULL) IS NOT NULL AS stepped_up
+FROM generate_series(1, 9), authz.set_principal(:'a2'::jsonb->>'access_token');
+SELECT authz.set_principal(:'a2'::jsonb->>'access_token') IS NOT NULL AS tenth;
+SELECT authz.set_principal(:'a'::jsonb->>'access_token');
 -- A token of an ended session makes nobody a principal.
 SELECT authz.session_end((authz.jwt_decode(:'a'::jsonb->>'access_token')->'claims'->>'sid')::uuid) AS ended;
 SELECT authz.set_principal(:'a'::jsonb->>'access_token');
