@@ -24,7 +24,7 @@ REGRESS += identity identity_import session second_factor
 REGRESS += stats audit audit_partition maintenance
 REGRESS += policy_schema policy_apply policy_history
 REGRESS += filter protect migration
-REGRESS += entity_map entity_cache
+REGRESS += entity_map entity_cache entity_scan
 # pg_regress looks for tests in its output folder first, where our sql/ would be.
 REGRESS_OPTS = --inputdir=test --outputdir=test --load-extension=authz
 
