@@ -23,7 +23,9 @@
  *	   drops everything of a table; the table's lock is taken before, so that it
  *	   has arrived;
  *	 - the distance in transactions: an xmin means another transaction after
- *	   2^32; an entry expires after 2^31;
+ *	   2^32.  A row is kept while the next transaction of that number is 2^31 or
+ *	   more ahead (rows frozen long ago may be nearer), and expires after 2^31;
+ *	 - labels of enums: a row has their number, an entity their text;
  *	 - own and unfinished transactions' rows are not kept: they may be rolled
  *	   back, and their place given away;
  *	 - only heap tables with a unique, immediate index on the id: that another
@@ -56,6 +58,7 @@
 #include "storage/bufmgr.h"
 #include "utils/inval.h"
 #include "utils/memutils.h"
+#include "utils/syscache.h"
 
 #include "entity_cache.h"
 #include "host.h"
@@ -106,9 +109,17 @@ cache_invalidated(Datum arg, Oid relid)
 	}
 }
 
+/* A label means another text; which tables have it is not worth finding out. */
+static void
+enum_changed(Datum arg, int cacheid, uint32 hash)
+{
+	cache_invalidated(arg, InvalidOid);
+}
+
 void
 authz_cache_init(void)
 {
+	CacheRegisterSyscacheCallback(ENUMOID, enum_changed, (Datum) 0);
 	CacheRegisterRelcacheCallback(cache_invalidated, (Datum) 0);
 }
 
@@ -415,7 +426,7 @@ authz_near_note(AuthzNear *near, TupleTableSlot *slot)
 }
 
 bool
-authz_cache_may_keep(TupleTableSlot *slot)
+authz_cache_may_keep(TupleTableSlot *slot, uint64 now)
 {
 	HeapTuple	tuple;
 	TransactionId xmin;
@@ -424,7 +435,9 @@ authz_cache_may_keep(TupleTableSlot *slot)
 		return false;
 	tuple = ((BufferHeapTupleTableSlot *) slot)->base.tuple;
 	xmin = HeapTupleHeaderGetRawXmin(tuple->t_data);
-	return TransactionIdIsNormal(xmin) && !TransactionIdIsCurrentTransactionId(xmin);
+	/* One frozen in an earlier round may be about to be given to a transaction again. */
+	return TransactionIdIsNormal(xmin) && !TransactionIdIsCurrentTransactionId(xmin) &&
+		TransactionIdPrecedes(xmin, (TransactionId) now);
 }
 
 AuthzCachedEntity *

@@ -129,7 +129,7 @@ extern bool authz_row_has_uid(HeapTupleHeader tuple, const CedarUid *uid);
 extern bool authz_cache_serves(Relation heap);
 
 /* May this row of the slot be kept?  Not one that a transaction is writing. */
-extern bool authz_cache_may_keep(TupleTableSlot *slot);
+extern bool authz_cache_may_keep(TupleTableSlot *slot, uint64 now);
 
 /*
  * Keep what a row said; uid and entity are in the cache's arena.  Who has called

@@ -385,7 +385,7 @@ reader_row(AuthzEntityReader *reader, AuthzMapping *mapping, const CedarUid *uid
 	if (slot == NULL)
 		return NULL;
 	keep = cache != NULL && memo->hash->members < KEPT_PER_STATEMENT_MAX &&
-		authz_cache_may_keep(slot);
+		authz_cache_may_keep(slot, memo->now);
 	if (keep)
 		arena = cache->arena;
 	uid = uid_copy(arena, uid);

@@ -198,6 +198,25 @@ SELECT authz.authz_check('Item::"1"', 'Action::"high"', 'Doc::"1"') AS filtered;
 UPDATE public.item SET other = 1;
 SELECT authz.authz_check('Item::"1"', 'Action::"high"', 'Doc::"1"') AS filtered_away;
 
+-- A label of an enum is its text of now, as an attribute, an id and a parent.
+CREATE TYPE public.grade AS ENUM ('low', 'high');
+CREATE TABLE public.graded (id public.grade PRIMARY KEY, grade public.grade, above public.grade);
+INSERT INTO public.graded VALUES ('low', 'high', NULL), ('high', 'low', 'low');
+SELECT authz.map_entity_type('Graded', 'graded', 'id', '["grade"]', '[{"type": "Graded", "column": "above"}]');
+INSERT INTO authz.policies (policy_id, policy) VALUES
+	('grade', 'permit (principal, action == Action::"grade", resource) when { principal has grade && principal.grade == "high" };'),
+	('above', 'permit (principal in Graded::"low", action == Action::"above", resource);');
+PREPARE graded AS SELECT l AS label, authz.authz_check(authz.entity_uid('Graded', l), 'Action::"grade"', 'Doc::"1"') AS high, authz.authz_check(authz.entity_uid('Graded', l), 'Action::"above"', 'Doc::"1"') AS in_low
+	FROM unnest('{low,middle,high}'::text[]) l;
+EXECUTE graded;
+ALTER TYPE public.grade RENAME VALUE 'low' TO 'middle';
+EXECUTE graded;
+ALTER TYPE public.grade RENAME VALUE 'high' TO 'low';
+EXECUTE graded;
+SELECT authz.unmap_entity_type('Graded');
+DROP TABLE public.graded;
+DROP TYPE public.grade;
+
 -- An index that allows two rows for a while says nothing about one's being gone.
 CREATE TABLE public.later (id int PRIMARY KEY DEFERRABLE INITIALLY DEFERRED, level int);
 INSERT INTO public.later VALUES (1, 9);
