@@ -248,7 +248,7 @@ BEGIN
 		/* The trigger has copied some of them. */
 		EXECUTE format('INSERT INTO authz.%1$I SELECT * FROM authz.audit_logs_default d'
 					   ' WHERE d.created_at >= $1 AND d.created_at < $2 AND NOT EXISTS ('
-					   'SELECT FROM authz.%1$I c WHERE c.created_at = d.created_at AND c.id = d.id)',
+					   'SELECT FROM authz.%1$I c WHERE c.created_at >= $1 AND c.created_at < $2 AND c.created_at = d.created_at AND c.id = d.id)',
 					   'audit_logs_moving_' || m.suffix) USING move.copied_to, upto;
 		GET DIAGNOSTICS n = ROW_COUNT;
 		total := total + n;
@@ -294,6 +294,7 @@ AS $$
 DECLARE
 	copy regclass;
 BEGIN
+	PERFORM pg_advisory_xact_lock(hashtext('authz.audit_move'));
 	LOCK TABLE authz.audit_logs_default IN ACCESS EXCLUSIVE MODE;
 	DROP TRIGGER IF EXISTS moving ON authz.audit_logs_default;
 	DROP TRIGGER IF EXISTS moving_truncated ON authz.audit_logs_default;
@@ -320,6 +321,9 @@ BEGIN
 		/* An older snapshot would miss records. */
 		RAISE EXCEPTION 'audit records are moved in READ COMMITTED transactions only'
 			USING ERRCODE = 'active_sql_transaction';
+	END IF;
+	IF NOT pg_try_advisory_xact_lock(hashtext('authz.audit_move')) THEN
+		RAISE EXCEPTION 'another one is moving audit records' USING ERRCODE = 'lock_not_available';
 	END IF;
 	more := true;
 	IF EXISTS (SELECT FROM authz.audit_moves) AND NOT EXISTS (

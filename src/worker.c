@@ -98,6 +98,12 @@ worker_pass(bool maintain)
 	return more;
 }
 
+static TimestampTz
+interval_from_now(void)
+{
+	return TimestampTzPlusMilliseconds(GetCurrentTimestamp(), (int64) worker_interval * 1000);
+}
+
 void
 authz_worker_main(Datum arg)
 {
@@ -120,11 +126,12 @@ authz_worker_main(Datum arg)
 		{
 			ConfigReloadPending = false;
 			ProcessConfigFile(PGC_SIGHUP);
+			next = Min(next, interval_from_now());
 		}
 		MemoryContextSwitchTo(cxt);
 		maintain = GetCurrentTimestamp() >= next;
 		if (maintain)
-			next = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), (int64) worker_interval * 1000);
+			next = interval_from_now();
 		if (authz_audit_pending() || maintain)
 		{
 			PG_TRY();
