@@ -54,6 +54,8 @@
 #define HASH_LOCK_FIELD4 0xA2
 #define HASH_LOCK_FIELD2 0x61757468
 
+#define MAX_CONCURRENT_HASHES 1024
+
 #define COMMON_PASSWORDS_FILE "extension/common_passwords.bin"
 #define COMMON_RECORD 5
 
@@ -181,6 +183,18 @@ password_params(PasswordParams *params)
 	params->scrypt_ln = scrypt_cost;
 	params->scrypt_r = 8;
 	params->scrypt_p = 3;
+}
+
+/*
+ * A hash keeps a processor busy.  More of them than this end no sooner, and keep
+ * everybody else waiting for a processor and for the connections that they hold.
+ */
+static int
+default_concurrent_hashes(void)
+{
+	long		processors = sysconf(_SC_NPROCESSORS_ONLN);
+
+	return (int) Min(Max(2 * processors, 4), MAX_CONCURRENT_HASHES);
 }
 
 /* One of the hashes that may run at once; false when all do. */
@@ -697,9 +711,9 @@ authz_identity_init(void)
 							NULL, NULL, NULL);
 	DefineCustomIntVariable("authz.max_concurrent_hashes",
 							"Password hashes that run at once in the server; one more is refused.",
-							NULL,
+							"By default twice the processors, and at least 4.",
 							&max_concurrent_hashes,
-							16, 1, 1024,
+							default_concurrent_hashes(), 1, MAX_CONCURRENT_HASHES,
 							PGC_SUSET, 0,
 							NULL, NULL, NULL);
 	DefineCustomEnumVariable("authz.password_algorithm",
