@@ -1,5 +1,10 @@
 /* maintenance: what has to be done now and then. */
 
+CREATE FUNCTION authz.job_lock(job text) RETURNS boolean
+LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'authz_job_lock_sql';
+COMMENT ON FUNCTION authz.job_lock(text) IS
+	'Takes, until the transaction ends, the lock of a job of this database that only one does at a time; false when another has it. No advisory lock: anybody could hold those';
+
 CREATE FUNCTION authz.maintain(max_rows integer DEFAULT 100000) RETURNS TABLE (task text, result text, more boolean)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -18,7 +23,7 @@ BEGIN
 		RETURN QUERY VALUES ('maintain', 'nothing to do on a standby', false);
 		RETURN;
 	END IF;
-	IF NOT pg_try_advisory_xact_lock(hashtext('authz.maintain')) THEN
+	IF NOT authz.job_lock('maintain') THEN
 		RETURN QUERY VALUES ('maintain', 'another one is at it', false);
 		RETURN;
 	END IF;
@@ -245,4 +250,4 @@ $$;
 COMMENT ON FUNCTION authz.doctor() IS
 	'What the platform of this database looks like: each subject with its state, whether that is well, and what mends it';
 
-REVOKE ALL ON FUNCTION authz.maintain(integer), authz.doctor() FROM PUBLIC;
+REVOKE ALL ON FUNCTION authz.job_lock(text), authz.maintain(integer), authz.doctor() FROM PUBLIC;

@@ -516,20 +516,13 @@ authz_audit_drain(PG_FUNCTION_ARGS)
 	int64		n = 0;
 	Oid			types[3] = {TEXTOID, INT8OID};
 	Datum		values[3];
-	bool		isnull;
 
 	if (ring == NULL || draining != NULL)
 		PG_RETURN_INT64(0);
-	SPI_connect();
 	/* One drains at a time; the other need not wait. */
-	if (SPI_execute("SELECT pg_try_advisory_xact_lock(hashtext('authz.audit_drain'))",
-					false, 1) != SPI_OK_SELECT)
-		elog(ERROR, "could not ask for the lock of the audit ring");
-	if (!DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull)))
-	{
-		SPI_finish();
+	if (!authz_job_lock("audit_drain"))
 		PG_RETURN_INT64(0);
-	}
+	SPI_connect();
 	if (!registered)
 	{
 		RegisterXactCallback(drain_ended, NULL);

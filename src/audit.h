@@ -51,4 +51,11 @@ extern void authz_worker_init(void);
 /* Has the ring of this database something to drain? Notes the caller as its drainer. */
 extern bool authz_audit_pending(void);
 
+/*
+ * Take, until the transaction ends, the lock of a job of this database that only
+ * one does at a time; false when another has it.  It is no advisory lock: anybody
+ * could hold those, and keep the audit ring from being drained.
+ */
+extern bool authz_job_lock(const char *job);
+
 #endif							/* AUTHZ_AUDIT_H */

@@ -17,13 +17,16 @@
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "commands/extension.h"
+#include "common/hashfn.h"
 #include "executor/spi.h"
+#include "fmgr.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
+#include "storage/lock.h"
 #include "tcop/tcopprot.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -37,10 +40,16 @@
 
 #define AUDIT_NAP_MS 1000
 
+/* Tells our locks from advisory ones, whose fourth field is 1 or 2; see identity.c. */
+#define JOB_LOCK_FIELD4 0xA3
+#define JOB_LOCK_FIELD2 0x61757468
+
 static char *worker_databases;
 static int	worker_interval;
 
 extern PGDLLEXPORT void authz_worker_main(Datum arg);
+
+PG_FUNCTION_INFO_V1(authz_job_lock_sql);
 
 PG_FUNCTION_INFO_V1(authz_wal_flush);
 
@@ -50,6 +59,28 @@ authz_wal_flush(PG_FUNCTION_ARGS)
 {
 	XLogFlush(XactLastRecEnd);
 	PG_RETURN_VOID();
+}
+
+bool
+authz_job_lock(const char *job)
+{
+	LOCKTAG		tag = {
+		.locktag_field1 = MyDatabaseId,
+		.locktag_field2 = JOB_LOCK_FIELD2,
+		.locktag_field3 = hash_bytes((const unsigned char *) job, strlen(job)),
+		.locktag_field4 = JOB_LOCK_FIELD4,
+		.locktag_type = LOCKTAG_ADVISORY,
+		.locktag_lockmethodid = USER_LOCKMETHOD
+	};
+
+	return LockAcquire(&tag, ExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL;
+}
+
+/* job_lock(job text) → boolean */
+Datum
+authz_job_lock_sql(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(authz_job_lock(text_to_cstring(PG_GETARG_TEXT_PP(0))));
 }
 
 static void

@@ -8,6 +8,13 @@ SELECT * FROM authz.maintain();
 SELECT count(*) = 2 AS months FROM authz.audit_partitions() p
 WHERE p.month IN (date_trunc('month', now())::date, (date_trunc('month', now()) + interval '1 month')::date);
 
+-- Its locks are none that anybody could hold to keep it, or the audit ring's drain, from working.
+BEGIN;
+SELECT count(*) >= 0 AS came FROM authz.maintain();
+SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objsubid IN (1, 2) AND pid = pg_backend_pid();
+SELECT count(*) > 0 AS ours FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid();
+COMMIT;
+
 -- Sessions that are over, tokens, answers, statistics, old months.
 INSERT INTO authz.users (id, email) VALUES ('00000000-0000-0000-0000-000000000001', 'one@example.com');
 INSERT INTO authz.sessions (user_id, created_at, last_seen, expires_at, max_expires_at, amr)
