@@ -33,6 +33,7 @@ typedef struct Explainer
 	uint32_t   *numbers;		/* of the policies to explain */
 	uint32_t	n;
 	uint32_t	cap;
+	const CedarSet *ancestors[3];	/* as values; NULL: not made yet */
 
 	/* the policy at hand */
 	CedarExplanation *out;
@@ -413,6 +414,28 @@ explain_condition(Explainer *x, const CedarPiece *piece)
 
 /* ---------------------------------------------------------------- the scope */
 
+/* The ancestors of principal, action or resource as a set: one for all policies. */
+static CedarCode
+make_ancestors(Explainer *x, CedarVar var)
+{
+	CedarEval  *e = &x->eval;
+	const CedarUidSet *ancestors;
+	CedarValue *uids;
+	uint32_t	n = 0;
+
+	if (x->ancestors[var] != NULL)
+		return CEDAR_OK;
+	TRY(cedar_eval_ancestors(e, var, &ancestors));
+	uids = cedar_arena_alloc(e->arena, (ancestors == NULL ? 0 : ancestors->n) * sizeof(CedarValue));
+	if (uids == NULL)
+		return cedar_nomem(e->err);
+	for (uint32_t i = 0; ancestors != NULL && i < ancestors->cap; i++)
+		if (ancestors->slots[i] != NULL)
+			uids[n++] = cedar_value_uid(ancestors->slots[i]);
+	x->ancestors[var] = cedar_set_make(e->arena, uids, n);
+	return x->ancestors[var] == NULL ? cedar_nomem(e->err) : CEDAR_OK;
+}
+
 /* What the scope's part was compared with: the uid, and its ancestors for `in`. */
 static CedarCode
 see_scope(Explainer *x, const CedarPolicy *policy, CedarVar var)
@@ -420,11 +443,7 @@ see_scope(Explainer *x, const CedarPolicy *policy, CedarVar var)
 	static const CedarSpan nowhere;
 	const CedarScope *s = &policy->piece->scope[var];
 	CedarEval  *e = &x->eval;
-	const CedarUidSet *ancestors;
 	CedarValue	v = cedar_value_uid(e->asked[var].uid);
-	CedarValue *uids;
-	const CedarSet *set;
-	uint32_t	n = 0;
 
 	TRY(add_seen(x, cedar_var_names[var], nowhere, &v));
 	if (s->slot)
@@ -434,17 +453,8 @@ see_scope(Explainer *x, const CedarPolicy *policy, CedarVar var)
 	}
 	if (s->op != CEDAR_SCOPE_IN && s->op != CEDAR_SCOPE_IS_IN)
 		return CEDAR_OK;
-	TRY(cedar_eval_ancestors(e, var, &ancestors));
-	uids = cedar_arena_alloc(e->arena, (ancestors == NULL ? 0 : ancestors->n) * sizeof(CedarValue));
-	if (uids == NULL)
-		return cedar_nomem(e->err);
-	for (uint32_t i = 0; ancestors != NULL && i < ancestors->cap; i++)
-		if (ancestors->slots[i] != NULL)
-			uids[n++] = cedar_value_uid(ancestors->slots[i]);
-	set = cedar_set_make(e->arena, uids, n);
-	if (set == NULL)
-		return cedar_nomem(e->err);
-	v = cedar_value_set(set);
+	TRY(make_ancestors(x, var));
+	v = cedar_value_set(x->ancestors[var]);
 	return add_seen(x, "ancestors", nowhere, &v);
 }
 

@@ -644,6 +644,29 @@ test_bounds(void)
 	free(policy.data);
 	free(context.data);
 
+	/* many policies that ask for another of the principal's many groups: it is told once which it is in */
+	memset(&policy, 0, sizeof(policy));
+	memset(&context, 0, sizeof(context));
+	for (int i = 0; i < 1000; i++)
+		text_adds(&policy, "permit(principal in G::\"other\", action, resource);");
+	text_adds(&context, "[{\"uid\":{\"type\":\"U\",\"id\":\"a\"},\"attrs\":{},\"parents\":[");
+	for (int i = 0; i < 1000; i++)
+	{
+		char		part[64];
+
+		text_add(&context, part, (size_t) snprintf(part, sizeof(part), "%s{\"type\":\"G\",\"id\":\"%d\"}",
+												   i == 0 ? "" : ",", i));
+	}
+	text_adds(&context, "]}]");
+	CHECK(case_open(&c, policy.data, policy.len, context.data, context.len, LIT(request)) == CEDAR_OK);
+	len = cedar_arena_bytes(c.b.arena);
+	CHECK(cedar_explain(c.b.arena, &(CedarPolicies) {.array = c.policies,.n = 1000}, true, &c.source, &c.request,
+						&x, &n, &c.b.err) == CEDAR_OK && n == 1000 && x[999].n_seen == 2 && x[999].seen[1].value.u.set->n == 1000);
+	CHECKF(cedar_arena_bytes(c.b.arena) - len < 2000000, "%zu bytes", cedar_arena_bytes(c.b.arena) - len);
+	case_close(&c);
+	free(policy.data);
+	free(context.data);
+
 	/* a set without policies, and a template that has no values */
 	CHECK(case_open(&c, "", 0, LIT("[]"), LIT(request)) == CEDAR_OK);
 	CHECK(cedar_explain(c.b.arena, &(CedarPolicies) {.array = c.policies}, true, &c.source, &c.request, &x, &n, &c.b.err) == CEDAR_OK && n == 0);
