@@ -135,6 +135,18 @@ BEGIN
 	IF bad IS NOT NULL THEN
 		RAISE EXCEPTION 'the model does not have the relation "%" of a tuple', bad USING ERRCODE = 'invalid_parameter_value';
 	END IF;
+	/* Other characters become "_": no two may become one, for what is in the one would be in the other. */
+	SELECT string_agg(source, ', ' ORDER BY source COLLATE "C") INTO bad FROM (
+		SELECT format('type "%s"', t ->> 'type') AS source, authz.openfga_name(t ->> 'type') AS name
+			FROM jsonb_array_elements(model -> 'type_definitions') t
+		UNION SELECT format('type "%s"', user_type), authz.openfga_name(user_type) FROM pg_temp.fga_tuple
+		UNION SELECT format('relation "%s#%s"', type, relation), concat(authz.openfga_name(type), '__', authz.openfga_name(relation),
+				CASE WHEN NOT pure THEN '__direct' END) FROM pg_temp.fga_relation) names
+		GROUP BY name HAVING count(*) > 1 ORDER BY 1 LIMIT 1;
+	IF bad IS NOT NULL THEN
+		RAISE EXCEPTION 'these would have one name in Cedar: %', bad
+			USING ERRCODE = 'duplicate_object', HINT = 'Rename one of them in the model and the tuples.';
+	END IF;
 	/* What is of an "and" or a "but not" is no matter of the hierarchy. */
 	SELECT format('%s#%s', type, relation) INTO bad FROM pg_temp.fga_relation r WHERE NOT pure AND (
 		EXISTS (SELECT FROM pg_temp.fga_tuple t WHERE t.user_type = r.type AND t.user_relation = r.relation)
@@ -145,7 +157,7 @@ BEGIN
 				DETAIL = 'Others take members from it, and it is defined by an "and" or a "but not".';
 	END IF;
 	FOR everyone IN SELECT DISTINCT user_type FROM pg_temp.fga_tuple WHERE user_id = '*' AND user_relation IS NULL ORDER BY 1 LOOP
-		member := format('%s || (principal is %s && OpenFGA::Everyone::%s in resource["%%1$s"])', member, authz.openfga_name(everyone), to_json(everyone));
+		member := format('%s || (principal is %s && OpenFGA::Everyone::%s in resource["%%1$s"])', member, authz.openfga_name(everyone), replace(to_json(everyone)::text, '%', '%%'));
 	END LOOP;
 	member := '(' || member || ')';
 

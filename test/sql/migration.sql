@@ -48,4 +48,18 @@ SELECT * FROM authz.import_openfga('{"schema_version": "1.1", "type_definitions"
 	"u": {"union": {"child": [{"this": {}}, {"computedUserset": {"relation": "d"}}]}}}}]}', '[]');
 ROLLBACK TO s;
 SELECT * FROM authz.import_openfga('{"schema_version": "1.1", "type_definitions": [{"type": "user"}], "conditions": {"c": {}}}', '[]');
+ROLLBACK TO s;
+-- Two names that would become one: who has the one relation would have the other.
+SELECT * FROM authz.import_openfga('{"schema_version": "1.1", "type_definitions": [{"type": "user"},
+	{"type": "doc", "relations": {"can-view": {"this": {}}, "can_view": {"this": {}}}}]}', '[]');
+ROLLBACK TO s;
+SELECT * FROM authz.import_openfga('{"schema_version": "1.1", "type_definitions": [{"type": "user"}, {"type": "a", "relations": {"b__c": {"this": {}}}},
+	{"type": "a__b", "relations": {"c": {"this": {}}}}]}', '[]');
+ROLLBACK TO s;
+SELECT * FROM authz.import_openfga('{"schema_version": "1.1", "type_definitions": [{"type": "user_a"}, {"type": "doc", "relations": {"viewer": {"this": {}}}}]}',
+	'[{"user": "user-a:anne", "relation": "viewer", "object": "doc:1"}]');
+ROLLBACK TO s;
+SELECT * FROM authz.import_openfga('{"schema_version": "1.1", "type_definitions": [{"type": "a%b"}, {"type": "doc", "relations": {"viewer": {"this": {}}}}]}',
+	'[{"user": "a%b:*", "relation": "viewer", "object": "doc:1"}]');
+SELECT authz.authz_check('a_b::"anne"', 'Action::"viewer"', 'doc::"1"');
 ROLLBACK;
