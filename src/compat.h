@@ -61,6 +61,13 @@ extern int no_such_variable
 #define authz_rel_filenumber(rel) ((rel)->rd_node.relNode)
 #endif
 
+/* PostgreSQL 16 asks for the owner of an object of any kind in one way. */
+#if PG_VERSION_NUM >= 160000
+#define authz_owns_relation(relid, role) object_ownercheck(RelationRelationId, (relid), (role))
+#else
+#define authz_owns_relation(relid, role) pg_class_ownercheck((relid), (role))
+#endif
+
 /* PostgreSQL 17 moved a backend's transaction id; include storage/proc.h. */
 #if PG_VERSION_NUM >= 170000
 #define authz_my_lxid() (MyProc->vxid.lxid)

@@ -59,11 +59,14 @@
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/indexing.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "fmgr.h"
+#include "miscadmin.h"
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
+#include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
@@ -314,12 +317,13 @@ authz_store_is_checked(void)
 /*
  * pg_dump's scripts, and every connection of pg_restore, set
  * check_function_bodies to off for that very reason: what a definition refers
- * to may not be there yet.
+ * to may not be there yet.  Anybody can set it; who restores owns the tables.
  */
 bool
 authz_store_is_restoring(void)
 {
-	return !check_function_bodies;
+	return !check_function_bodies &&
+		authz_owns_relation(authz_relations()->policies, GetUserId());
 }
 
 bool

@@ -93,6 +93,22 @@ ROLLBACK;
 DROP SCHEMA evil CASCADE;
 DROP OWNED BY history_editor;
 DROP ROLE history_editor;
+-- Since when a row holds is for a restore to say, not for whoever turns off what a restore turns off.
+BEGIN;
+CREATE ROLE history_forger;
+GRANT USAGE ON SCHEMA authz TO history_forger;
+GRANT SELECT, INSERT, UPDATE ON authz.policies, authz.policy_links TO history_forger;
+SET LOCAL ROLE history_forger;
+SET LOCAL check_function_bodies = off;
+INSERT INTO authz.policies (policy_set, policy_id, policy, since) VALUES ('forged', 'p', 'permit (principal, action, resource);', 1000);
+UPDATE authz.policies SET policy = 'forbid (principal, action, resource);' WHERE policy_set = 'forged';
+SAVEPOINT s;
+INSERT INTO authz.policy_links (policy_set, link_id, template_id, principal) VALUES ('forged', 'l', 'none', 'User::"a"');
+ROLLBACK TO s;
+RESET ROLE;
+SELECT since FROM authz.policies WHERE policy_set = 'forged';
+SELECT id, valid_from, valid_to FROM authz.policy_history WHERE policy_set = 'forged';
+ROLLBACK;
 -- Who plays a replica by hand makes history, too; what a row says is its own again has none.
 BEGIN;
 SET LOCAL session_replication_role = replica;
