@@ -16,6 +16,22 @@ BEGIN
 END
 $$;
 
+/*
+ * CREATE EXTENSION takes a schema that is there.  Who owns it could put functions
+ * beside ours, which a call may mean as well, or rename it.
+ */
+DO $$
+BEGIN
+	IF NOT EXISTS (SELECT FROM pg_namespace n JOIN pg_roles r ON r.oid = n.nspowner
+			WHERE n.nspname = 'authz' AND (r.rolsuper OR r.rolname = current_user))
+	THEN
+		RAISE EXCEPTION 'schema authz is there already, and belongs to another user'
+			USING ERRCODE = 'duplicate_schema',
+				HINT = 'Drop it, or see that nothing of others is in it and give it to a superuser.';
+	END IF;
+END
+$$;
+
 COMMENT ON SCHEMA authz IS
 	'Authentication and authorization: Cedar policies, entities, decisions';
 

@@ -162,6 +162,16 @@ CREATE DATABASE regress_authz_latin1 ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE '
 CREATE EXTENSION authz;
 \c :regression
 DROP DATABASE regress_authz_latin1;
+-- Not into a schema that somebody else has made ahead.
+BEGIN;
+DROP EXTENSION authz;
+DROP SCHEMA authz;
+CREATE ROLE regress_squatter;
+CREATE SCHEMA authz AUTHORIZATION regress_squatter;
+\set SHOW_CONTEXT never
+CREATE EXTENSION authz;
+ROLLBACK;
+\set SHOW_CONTEXT errors
 
 -- A policy in the reference's JSON form.
 SELECT authz.cedar_policy_to_json('@id("x") @draft permit(principal is User in ?principal, action in [Action::"a", A::Action::"b"], resource)
