@@ -16,6 +16,7 @@
 #include "access/xact.h"
 #include "fmgr.h"
 #include "funcapi.h"
+#include "mb/pg_wchar.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 
@@ -36,7 +37,9 @@ refuse(const CedarAst *ast, uint32 i, CedarCode code, const char *text, size_t l
 	CedarError	err = {.code = code, .has_position = true};
 
 	cedar_ast_range(ast, i, &err.offset, &err.length);
-	strlcpy(err.message, message, sizeof(err.message));
+	/* An id of any length may be in it. */
+	strlcpy(err.message, message,
+			pg_mbcliplen(message, (int) strlen(message), sizeof(err.message) - 1) + 1);
 	strlcpy(err.hint, hint, sizeof(err.hint));
 	authz_raise(&err, AUTHZ_TEXT_POLICY, text, len, "policies", NULL);
 }

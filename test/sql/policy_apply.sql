@@ -112,6 +112,18 @@ DROP TABLE late;
 DROP FUNCTION late;
 RESET authz.enforce_policy_tests;
 DELETE FROM authz.policies WHERE policy_id = 'staff';
+-- A message that is cut is cut between characters.
+DO $$
+BEGIN
+	FOR i IN 1 .. 2 LOOP
+		BEGIN
+			PERFORM authz.policies_parse(format('@id("%1$s%2$s") permit (principal, action, resource);@id("%1$s%2$s") permit (principal, action, resource);',
+				repeat('a', i), repeat(U&'\00e9', 300)));
+		EXCEPTION WHEN invalid_parameter_value THEN
+			RAISE NOTICE '% bytes', length(convert_from(convert_to(SQLERRM, 'UTF8'), 'UTF8')::bytea);
+		END;
+	END LOOP;
+END $$;
 BEGIN;
 CREATE ROLE regress_tests;
 SET LOCAL ROLE regress_tests;
