@@ -85,7 +85,7 @@ COMMENT ON FUNCTION authz.filter_add(bigint, bigint) IS 'The sum; null on overfl
 COMMENT ON FUNCTION authz.filter_subtract(bigint, bigint) IS 'The difference; null on overflow';
 COMMENT ON FUNCTION authz.filter_multiply(bigint, bigint) IS 'The product; null on overflow';
 COMMENT ON FUNCTION authz.filter_negate(bigint) IS 'The negation; null on overflow';
-COMMENT ON FUNCTION authz.filter_long(jsonb) IS 'An integer in JSON; null for any other value';
+COMMENT ON FUNCTION authz.filter_long(jsonb) IS 'An integer in JSON; null for any other value, raises for what is none of Cedar''s';
 
 CREATE FUNCTION authz.filter_milliseconds(timestamptz) RETURNS bigint
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'authz_filter_milliseconds_timestamp';
@@ -110,8 +110,11 @@ CREATE FUNCTION authz.filter_fits(numeric) RETURNS boolean
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'authz_filter_fits_numeric';
 CREATE FUNCTION authz.filter_fits(anyarray) RETURNS boolean
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'authz_filter_fits_array';
+CREATE FUNCTION authz.filter_fits(jsonb) RETURNS boolean
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'authz_filter_fits_json';
 COMMENT ON FUNCTION authz.filter_fits(timestamptz) IS 'True; raises for what Cedar has no value for, as a decision does';
 COMMENT ON FUNCTION authz.filter_fits(timestamp) IS 'True; raises for what Cedar has no value for, as a decision does';
 COMMENT ON FUNCTION authz.filter_fits(date) IS 'True; raises for what Cedar has no value for, as a decision does';
 COMMENT ON FUNCTION authz.filter_fits(numeric) IS 'True; raises for what Cedar has no value for, as a decision does';
 COMMENT ON FUNCTION authz.filter_fits(anyarray) IS 'True; raises for what Cedar has no value for, as a decision does';
+COMMENT ON FUNCTION authz.filter_fits(jsonb) IS 'True; raises for what Cedar has no value for, as a decision does';

@@ -117,7 +117,7 @@ BEGIN
 			('UPDATE', "update", true, true), ('DELETE', "delete", true, false)) AS c (name, action, old, new)
 		WHERE action IS NOT NULL
 	LOOP
-		call := concat('(' || condition || ') AND ', format('authz.protected(%L::authz.entity_uid, %L, %I)',
+		call := concat('(' || condition || ') AND ', format('authz.protected(%L::authz.entity_uid, %L, %I.*)',
 			CASE WHEN command.action LIKE '%::"%' THEN command.action
 				ELSE authz.entity_uid('Action', command.action)::text END,
 			type, (SELECT relname FROM pg_class WHERE oid = table_name)));

@@ -1031,9 +1031,16 @@ maps_unref(AuthzMaps *maps)
 	MemoryContextDelete(maps->cxt);
 }
 
-AuthzMaps *
-authz_maps_acquire(void)
+static void
+maps_release(void *arg)
 {
+	maps_unref(arg);
+}
+
+AuthzMaps *
+authz_maps_acquire(MemoryContext cxt)
+{
+	MemoryContextCallback *release = MemoryContextAlloc(cxt, sizeof(MemoryContextCallback));
 	AuthzMaps  *maps;
 	Oid			relid;
 	uint64		before;
@@ -1057,14 +1064,11 @@ authz_maps_acquire(void)
 	}
 	if (current->n == 0)
 		return NULL;
+	release->func = maps_release;
+	release->arg = current;
+	MemoryContextRegisterResetCallback(cxt, release);
 	current->users++;
 	return current;
-}
-
-void
-authz_maps_release(AuthzMaps *maps)
-{
-	maps_unref(maps);
 }
 
 static void

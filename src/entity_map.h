@@ -131,8 +131,7 @@ typedef struct AuthzMaps AuthzMaps;
  * The mappings as of now, held until they are released; NULL when there is
  * none.
  */
-extern AuthzMaps *authz_maps_acquire(void);
-extern void authz_maps_release(AuthzMaps *maps);
+extern AuthzMaps *authz_maps_acquire(MemoryContext cxt);
 
 /*
  * The mapping of a uid's type, ready for use, or NULL: that type is not

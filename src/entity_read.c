@@ -150,8 +150,6 @@ memo_let_go(void *arg)
 {
 	AuthzEntityMemo *memo = arg;
 
-	if (memo->maps != NULL)
-		authz_maps_release(memo->maps);
 	if (memo->cache != NULL)
 		authz_cache_release(memo->cache);
 }
@@ -173,7 +171,7 @@ memo_create(AuthzStatement *statement)
 	memo->loose = authz_arena_create(cxt);
 	memo->hash = entry_create(cxt, 64, NULL);
 	memo->had_xid = TransactionIdIsValid(GetTopTransactionIdIfAny());
-	memo->maps = authz_maps_acquire();
+	memo->maps = authz_maps_acquire(cxt);
 	if (!IsolationIsSerializable())
 	{
 		memo->cache = authz_cache_acquire();

@@ -72,6 +72,7 @@ PG_FUNCTION_INFO_V1(authz_filter_fits_timestamp);
 PG_FUNCTION_INFO_V1(authz_filter_fits_date);
 PG_FUNCTION_INFO_V1(authz_filter_fits_numeric);
 PG_FUNCTION_INFO_V1(authz_filter_fits_array);
+PG_FUNCTION_INFO_V1(authz_filter_fits_json);
 
 /* ------------------------------------------------------------- the question */
 
@@ -135,7 +136,7 @@ question_begin(Question *q, FunctionCallInfo fcinfo, CedarVar var, text *type,
 		authz_raise(&q->err, AUTHZ_TEXT_UID, NULL, 0, NULL,
 					psprintf("Policy set \"%s\".", q->version->set));
 	q->rows.var = var;
-	q->rows.maps = authz_maps_acquire();
+	q->rows.maps = authz_maps_acquire(CurrentMemoryContext);
 	q->rows.mapping = q->rows.maps == NULL ? NULL : authz_maps_find(q->rows.maps, probe);
 	q->rows.base = base && q->rows.mapping != NULL;
 	/* Every column is qualified: a subquery may have one of the same name. */
@@ -157,8 +158,6 @@ static void
 question_end(Question *q)
 {
 	authz_entity_end(q->reader);
-	if (q->rows.maps != NULL)
-		authz_maps_release(q->rows.maps);
 }
 
 /* ------------------------------------------------------------ the condition */
@@ -337,9 +336,8 @@ authz_filter_mapping_where(const char *type)
 {
 	CedarArena *arena = authz_arena_create(CurrentMemoryContext);
 	CedarError	err;
-	AuthzFilterRows rows = {.maps = authz_maps_acquire(),.base = true,.alias = ""};
+	AuthzFilterRows rows = {.maps = authz_maps_acquire(CurrentMemoryContext),.base = true,.alias = ""};
 	const CedarUid *probe;
-	char	   *where;
 
 	if (cedar_uid_make(arena, type, strlen(type), "", 0, &probe, &err) != CEDAR_OK)
 		authz_raise(&err, AUTHZ_TEXT_UID, NULL, 0, "entity type", NULL);
@@ -349,9 +347,7 @@ authz_filter_mapping_where(const char *type)
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("entity type \"%s\" is not mapped", type)));
 	rows.alias_name = authz_filter_default_alias(&rows);
-	where = authz_filter_where(&rows);
-	authz_maps_release(rows.maps);
-	return where;
+	return authz_filter_where(&rows);
 }
 
 /* Has the table the columns that the mapping's table has? */
@@ -380,7 +376,7 @@ authz_filter_for_anyone(Datum action, const char *type, Oid relid, const char *a
 
 	if (cedar_uid_make(q.arena, type, strlen(type), "", 0, &probe, &q.err) != CEDAR_OK)
 		return NULL;
-	q.rows.maps = authz_maps_acquire();
+	q.rows.maps = authz_maps_acquire(CurrentMemoryContext);
 	q.rows.mapping = q.rows.maps == NULL ? NULL : authz_maps_find(q.rows.maps, probe);
 	if (q.rows.mapping != NULL && has_columns(relid, q.rows.mapping->table))
 	{
@@ -409,8 +405,6 @@ authz_filter_for_anyone(Datum action, const char *type, Oid relid, const char *a
 							 (int64) GetCurrentStatementStartTimestamp(), question_condition(&q, false));
 		authz_entity_end(q.reader);
 	}
-	if (q.rows.maps != NULL)
-		authz_maps_release(q.rows.maps);
 	return condition;
 }
 
@@ -883,16 +877,33 @@ authz_filter_negate(PG_FUNCTION_ARGS)
 	PG_RETURN_INT64(-PG_GETARG_INT64(0));
 }
 
-/* A long in JSON; null for anything else. */
+/* The value that JSON is; raises when it is none of Cedar's. */
+static CedarValue
+json_value(CedarArena *arena, Jsonb *jsonb)
+{
+	CedarValue	value;
+	CedarError	err;
+	char	   *json;
+
+	if (authz_jsonb_value(arena, jsonb, &value))
+		return value;
+	json = authz_jsonb_text(jsonb);
+	if (cedar_value_parse_json(arena, json, strlen(json), &value, &err) != CEDAR_OK)
+		authz_raise(&err, AUTHZ_TEXT_JSON, json, strlen(json), "value in JSON", NULL);
+	return value;
+}
+
+/* A long in JSON; null for any other value. */
 Datum
 authz_filter_long(PG_FUNCTION_ARGS)
 {
-	Jsonb	   *jsonb = PG_GETARG_JSONB_P(0);
-	JsonbValue	v;
+	CedarArena *arena = authz_arena_create(CurrentMemoryContext);
+	CedarValue	value = json_value(arena, PG_GETARG_JSONB_P(0));
 
-	if (!JB_ROOT_IS_SCALAR(jsonb) || !JsonbExtractScalar(&jsonb->root, &v) || v.type != jbvNumeric)
+	cedar_arena_destroy(arena);
+	if (value.kind != CEDAR_LONG)
 		PG_RETURN_NULL();
-	return DirectFunctionCall1(numeric_int8, NumericGetDatum(v.val.numeric));
+	PG_RETURN_INT64(value.u.i);
 }
 
 /* ---------------------------------------------- values that Cedar has not */
@@ -1001,5 +1012,15 @@ authz_filter_fits_array(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("an array with null among its elements has no value in Cedar")));
+	PG_RETURN_BOOL(true);
+}
+
+Datum
+authz_filter_fits_json(PG_FUNCTION_ARGS)
+{
+	CedarArena *arena = authz_arena_create(CurrentMemoryContext);
+
+	json_value(arena, PG_GETARG_JSONB_P(0));
+	cedar_arena_destroy(arena);
 	PG_RETURN_BOOL(true);
 }

@@ -30,6 +30,7 @@
 
 #include "entity_uid.h"
 #include "error.h"
+#include "filter.h"
 #include "filter_internal.h"
 
 #define UNIX_EPOCH_DAYS (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE)
@@ -254,7 +255,7 @@ char *
 authz_filter_fits_sql(const AuthzColumn *c, const char *sql)
 {
 	if (c->array || c->kind == AUTHZ_COLUMN_NUMERIC || c->kind == AUTHZ_COLUMN_TIMESTAMP ||
-		c->kind == AUTHZ_COLUMN_DATE)
+		c->kind == AUTHZ_COLUMN_DATE || c->kind == AUTHZ_COLUMN_JSON || c->kind == AUTHZ_COLUMN_JSONB)
 		return psprintf("authz.filter_fits(%s)", sql);
 	return pstrdup(YES);
 }
@@ -585,6 +586,8 @@ authz_filter_where(const AuthzFilterRows *rows)
 {
 	Node	   *quals;
 	Oid			relid;
+	char	   *where;
+	int			level;
 
 	if (rows->mapping == NULL)
 	{
@@ -600,7 +603,11 @@ authz_filter_where(const AuthzFilterRows *rows)
 	relid = base_relation(rows->mapping->table, &quals);
 	if (quals == NULL)
 		return NULL;
-	return deparse_expression(quals, deparse_context_for(rows->alias_name, relid), true, false);
+	/* Qualified, whatever the caller's path is: the text may be read under another. */
+	level = authz_filter_pin_path();
+	where = deparse_expression(quals, deparse_context_for(rows->alias_name, relid), true, false);
+	authz_filter_unpin_path(level);
+	return where;
 }
 
 /* ---------------------------------------------------------------- literals */

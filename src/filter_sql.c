@@ -280,6 +280,13 @@ value_kind(const Value *v)
 	}
 }
 
+/* The condition that JSON of a column is a value of Cedar; what is stored always is. */
+static char *
+json_fits(const Value *v)
+{
+	return v->column == NULL ? pstrdup(YES) : authz_filter_fits_sql(v->column, v->sql);
+}
+
 static Cond
 value_cond(Lower *l, const Value *v)
 {
@@ -297,7 +304,8 @@ value_cond(Lower *l, const Value *v)
 			return (Cond) {authz_filter_run_time("bool", v, ""),
 				psprintf("NOT %s", authz_filter_run_time("bool", v, ""))};
 		case VALUE_JSON:
-			return (Cond) {psprintf("%s = 'true'::jsonb", v->sql), psprintf("%s = 'false'::jsonb", v->sql)};
+			return cond_if(json_fits(v), (Cond) {psprintf("%s = 'true'::jsonb", v->sql),
+						   psprintf("%s = 'false'::jsonb", v->sql)});
 		default:
 			return cond_fails();
 	}
@@ -450,7 +458,8 @@ equal_json(Lower *l, const Value *json, const Value *other, Cond *out)
 	}
 	if (!authz_filter_json_sql(&other->literal, &literal))
 		return cannot(l, "a comparison of JSON with a set, a record or an extension value");
-	*out = (Cond) {psprintf("%s = %s", json->sql, literal), psprintf("%s <> %s", json->sql, literal)};
+	*out = cond_if(json_fits(json), (Cond) {psprintf("%s = %s", json->sql, literal),
+				   psprintf("%s <> %s", json->sql, literal)});
 	return true;
 }
 
@@ -718,7 +727,7 @@ lower_contains(Lower *l, const CedarExpr *e, Cond *out)
 		if (of.form != VALUE_LITERAL || !authz_filter_json_sql(&of.literal, &element))
 			return cannot(l, "contains() of what is not a plain literal");
 		element = psprintf("jsonb_build_array(%s)", element);
-		*out = cond_if(psprintf("jsonb_typeof(%s) = 'array'", set.sql),
+		*out = cond_if(both(json_fits(&set), psprintf("jsonb_typeof(%s) = 'array'", set.sql)),
 					   (Cond) {psprintf("%s @> %s", set.sql, element), psprintf("NOT %s @> %s", set.sql, element)});
 		return true;
 	}
@@ -852,7 +861,8 @@ lower_contains_many(Lower *l, const CedarExpr *e, Cond *out)
 		*out = cond_of(all);
 		if (none)
 		{
-			char	   *is_set = v.form == VALUE_JSON ? psprintf("jsonb_typeof(%s) = 'array'", v.sql) : authz_filter_is_there(&v);
+			char	   *is_set = v.form == VALUE_JSON ?
+				both(json_fits(&v), psprintf("jsonb_typeof(%s) = 'array'", v.sql)) : authz_filter_is_there(&v);
 
 			*out = cond_if(is_set, *out);
 			return true;
@@ -880,7 +890,7 @@ lower_is_empty(Lower *l, const CedarExpr *e, Cond *out)
 	if (!lower_value(l, e->a, &v))
 		return false;
 	if (v.form == VALUE_JSON)
-		*out = cond_if(psprintf("jsonb_typeof(%s) = 'array'", v.sql),
+		*out = cond_if(both(json_fits(&v), psprintf("jsonb_typeof(%s) = 'array'", v.sql)),
 					   (Cond) {psprintf("%s = '[]'::jsonb", v.sql), psprintf("%s <> '[]'::jsonb", v.sql)});
 	else if (value_kind(&v) != CEDAR_SET)
 		*out = cond_fails();
@@ -894,6 +904,12 @@ lower_is_empty(Lower *l, const CedarExpr *e, Cond *out)
 }
 
 /* -------------------------------------------------------------- attributes */
+
+static bool
+is_json_array(const Value *v)
+{
+	return v->form == VALUE_JSON && v->column != NULL && v->column->array;
+}
 
 /* The mapped row that a reference leads to, as a subquery of one column. */
 static bool
@@ -940,6 +956,8 @@ follow(Lower *l, const Value *of, const CedarStr *name, Value *out)
 		on = both(on, psprintf("%s = %s", keys[i], of->ids[i]));
 	}
 	authz_filter_attr_value(table, attr, alias, false, &there);
+	if (is_json_array(&there))
+		return cannot(l, "an array of JSON");
 	*out = there;
 	if (there.form == VALUE_REFERENCE)
 	{
@@ -977,7 +995,7 @@ get_attr(Lower *l, const Value *of, const CedarStr *name, Value *out)
 			attr = authz_filter_attr_find(rows->mapping, name);
 			if (attr != NULL)
 				authz_filter_attr_value(rows->mapping->table, attr, rows->alias, rows->base, out);
-			return true;
+			return is_json_array(out) ? cannot(l, "an array of JSON") : true;
 		case VALUE_REFERENCE:
 			if (of->reference->columns[0]->array)
 				return true;	/* a set has no attributes */
@@ -1075,6 +1093,8 @@ lower_like(Lower *l, const CedarExpr *e, Cond *out)
 	sql = psprintf("%s COLLATE \"C\"", sql);
 	*out = (Cond) {psprintf("%s LIKE %s", sql, quote_literal_cstr(s.data)),
 		psprintf("%s NOT LIKE %s", sql, quote_literal_cstr(s.data))};
+	if (v.form == VALUE_JSON)
+		*out = cond_if(json_fits(&v), *out);
 	return true;
 }
 

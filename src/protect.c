@@ -819,7 +819,7 @@ row_decide(AuthzStatement *statement, const AuthzPolicyVersion *version, const C
 		   CedarArena *arena, Datum principal, const CedarUid *action, const char *type,
 		   HeapTupleHeader record, bool *satisfied)
 {
-	AuthzMaps  *maps = authz_maps_acquire();
+	AuthzMaps  *maps = authz_maps_acquire(CurrentMemoryContext);
 	const CedarUid *probe;
 	AuthzMapping *mapping;
 	TupleTableSlot *slot;
@@ -863,7 +863,6 @@ row_decide(AuthzStatement *statement, const AuthzPolicyVersion *version, const C
 	authz_row_end(&rows);
 	authz_entity_end(reader);
 	ExecDropSingleTupleTableSlot(slot);
-	authz_maps_release(maps);
 	return decision.allow;
 }
 

@@ -87,6 +87,20 @@ ROLLBACK TO s;
 UPDATE public.paper SET due = 'infinity' WHERE id = '00000000-0000-0000-0000-000000000002';
 SELECT count(*) FROM pg_temp.rows_of((SELECT replace(condition, 'paper.', 'p.') FROM pg_temp.becomes('permit (principal, action, resource) when { resource.due > datetime("2026-01-03") };')));
 ROLLBACK TO s;
+CREATE TABLE public.sheet (id int PRIMARY KEY, meta jsonb, list jsonb[]);
+INSERT INTO public.sheet VALUES (1, '1', '{1}'), (2, '"x"', '{}'), (3, '[1]', NULL);
+SELECT map_entity_type('Sheet', 'public.sheet', 'id', attrs => '["meta", "list"]');
+INSERT INTO policies (policy_set, policy_id, policy) VALUES ('sheets', 'meta', 'permit (principal, action == Action::"equal", resource) when { resource.meta != "x" };'),
+	('sheets', 'less', 'permit (principal, action == Action::"less", resource) when { resource.meta < 2 };'),
+	('sheets', 'list', 'permit (principal, action == Action::"list", resource) when { resource.list.contains(1) };');
+SELECT a, array_agg(r) FROM unnest('{equal,less,list}'::text[]) a, LATERAL authz_resources('Person::"1"', entity_uid('Action', a), 'Sheet', policy_set => 'sheets') r GROUP BY a ORDER BY a;
+SAVEPOINT t;
+INSERT INTO public.sheet VALUES (4, 'null');
+SELECT authz_resources('Person::"1"', 'Action::"equal"', 'Sheet', policy_set => 'sheets');
+ROLLBACK TO t;
+INSERT INTO public.sheet VALUES (4, '1.5');
+SELECT authz_resources('Person::"1"', 'Action::"less"', 'Sheet', policy_set => 'sheets');
+ROLLBACK TO s;
 -- The policy has gone since the filter was made.
 SELECT authz_filter('Person::"1"', 'Action::"view"', 'Paper', table_alias => 'p') AS filter \gset
 DELETE FROM policies WHERE policy_id = 'odd';

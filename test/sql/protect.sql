@@ -202,6 +202,19 @@ UPDATE node SET level = 9 WHERE id = 3;
 UPDATE node SET level = 9 WHERE id = 2;
 ROLLBACK;
 
+-- A column that is called like its table is not the row.
+CREATE TYPE decoy AS (id int);
+CREATE TABLE vault (id int PRIMARY KEY, vault decoy);
+INSERT INTO vault VALUES (1, '(2)'), (2, '(1)');
+GRANT SELECT ON vault TO protect_reader;
+SELECT authz.map_entity_type('Vault', 'vault', 'id');
+SELECT authz.protect_table('vault', 'view');
+BEGIN;
+INSERT INTO authz.policies (policy_id, policy) VALUES ('vault', 'permit (principal, action, resource == Vault::"1");');
+SET LOCAL ROLE protect_reader;
+SELECT id FROM vault;
+ROLLBACK;
+
 -- Names of the caller's own do not reach into the condition.
 CREATE FUNCTION evil(int, int) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RAISE NOTICE 'caught'; RETURN true; END $$;
 CREATE OPERATOR = (LEFTARG = int, RIGHTARG = int, FUNCTION = evil);
@@ -216,7 +229,7 @@ SET search_path = protect_test, public;
 SELECT authz.unprotect_table('paper');
 SELECT relrowsecurity, (SELECT count(*) FROM pg_policy WHERE polrelid = c.oid) FROM pg_class c WHERE oid = 'paper'::regclass;
 SELECT authz.unprotect_table('part');
-SELECT authz.unmap_entity_type(t) FROM unnest(ARRAY['Part', 'Paper', 'Person', 'Team', 'Node', 'Item']) t;
+SELECT authz.unmap_entity_type(t) FROM unnest(ARRAY['Part', 'Paper', 'Person', 'Team', 'Node', 'Item', 'Vault']) t;
 SELECT authz.gateway_unregister(session_user::regrole);
 DELETE FROM authz.policies;
 \set VERBOSITY default
