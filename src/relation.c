@@ -52,6 +52,7 @@ relation_invalidated(Datum arg, Oid relid)
 		relid == relations.sessions_pkey ||
 		relid == relations.session_changes ||
 		relid == relations.user_stats ||
+		relid == relations.user_stats_pkey ||
 		relid == relations.audit_logs ||
 		relid == relations.gateway_roles ||
 		relid == relations.gateway_roles_pkey ||
@@ -122,6 +123,7 @@ authz_relations(void)
 	found.sessions_pkey = relation_find(schema, "sessions_pkey");
 	found.session_changes = relation_find(schema, "session_changes");
 	found.user_stats = relation_find(schema, "user_stats");
+	found.user_stats_pkey = relation_find(schema, "user_stats_pkey");
 	found.audit_logs = relation_find(schema, "audit_logs");
 	found.signing_keys = relation_find(schema, "signing_keys");
 	found.signing_keys_pkey = relation_find(schema, "signing_keys_pkey");

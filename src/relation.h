@@ -37,6 +37,7 @@ typedef struct AuthzRelations
 	Oid			sessions_pkey;
 	Oid			session_changes;
 	Oid			user_stats;
+	Oid			user_stats_pkey;
 	Oid			audit_logs;
 	Oid			signing_keys;
 	Oid			signing_keys_pkey;
@@ -106,6 +107,13 @@ typedef struct AuthzRelations
 #define Anum_sessions_ended_at		7
 #define Anum_sessions_access_jtis	14
 #define Anum_sessions_duration		9
+
+#define Anum_user_stats_user_id					1
+#define Anum_user_stats_login_count				2
+#define Anum_user_stats_last_login				3
+#define Anum_user_stats_avg_session_duration	4
+#define Anum_user_stats_total_session_duration	5
+#define Natts_user_stats						5
 
 #define Anum_session_changes_user_id	1
 #define Anum_session_changes_created_at	2

@@ -7,10 +7,10 @@
  * authz.session_changes, in the changing transaction: whose session, when it
  * began, how many sessions and how much duration more or less.  A refresh takes
  * these rows away, adds what the start of the window passed over, and applies
- * the sums to authz.user_stats.  All of that is one statement under one
- * snapshot, so what it adds up is exactly what became visible since the one
- * before: a transaction still open then is not in its snapshot, and stays
- * queued.  An error or a crash in the middle leaves everything as it was.
+ * the sums to authz.user_stats.  All of that is read under one snapshot, so
+ * what it adds up is exactly what became visible since the one before: a
+ * transaction still open then is not in its snapshot, and stays queued.  An
+ * error or a crash in the middle leaves everything as it was.
  *
  * Intervals are added and subtracted by their fields, which are integers, so
  * sums are exact whatever their order.  A maximum cannot be subtracted from:
@@ -28,18 +28,27 @@
 #include "postgres.h"
 #include "compat.h"
 
+#include "access/genam.h"
 #include "access/heapam.h"
 #include "access/htup_details.h"
+#include "access/skey.h"
+#include "access/stratnum.h"
 #include "access/table.h"
+#include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/indexing.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
+#include "executor/executor.h"
 #include "executor/spi.h"
 #include "fmgr.h"
+#include "miscadmin.h"
 #include "storage/lmgr.h"
+#include "utils/fmgroids.h"
 #include "utils/fmgrprotos.h"
+#include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
 
@@ -142,65 +151,238 @@ authz_sessions_changed(PG_FUNCTION_ARGS)
 
 /*
  * $1: where the window starts now; $2: where it started at the last refresh.
- *
- * What is looked up for each user lies behind OFFSET 0: by index then, whatever
- * the planner believes of their number.
+ * The sums of the differences, in the order of the index that they are looked
+ * up by; no user: all have to be computed.
  */
-#define TAKE \
+static const char *const sum_differences =
 	"WITH taken AS (DELETE FROM authz.session_changes RETURNING user_id, created_at, sessions, duration), "
+	"differences AS ("
+	"  SELECT user_id, created_at, sessions, duration, sessions < 0 AS removed FROM taken WHERE created_at > $2 OR user_id IS NULL"
+	"  UNION ALL SELECT user_id, created_at, -1, - duration, false FROM authz.sessions WHERE created_at > $2 AND created_at <= $1"
+	"  UNION ALL SELECT user_id, created_at, 1, duration, false FROM authz.sessions WHERE created_at > $1 AND created_at <= $2) "
+	"SELECT user_id, sum(sessions), sum(duration),"
+	"  max(created_at) FILTER (WHERE sessions > 0), max(created_at) FILTER (WHERE removed)"
+	" FROM differences GROUP BY user_id ORDER BY user_id NULLS FIRST";
+
+/* $1: the start of the window; $2: the user. */
+static const char *const compute_user =
+	"SELECT count(*), sum(duration), max(created_at) FROM authz.sessions WHERE user_id = $2 AND created_at > $1";
 
 /* The bits count: '1 day' equals '24:00:00'. */
-#define WRITE \
-	", written AS (INSERT INTO authz.user_stats AS u" \
-	"  (user_id, login_count, last_login, avg_session_duration, total_session_duration)" \
-	"  SELECT f.user_id, f.n, f.newest, f.total / f.n::double precision, f.total FROM fresh f WHERE f.n > 0" \
-	"  ON CONFLICT (user_id) DO UPDATE SET login_count = excluded.login_count, last_login = excluded.last_login," \
-	"    avg_session_duration = excluded.avg_session_duration, total_session_duration = excluded.total_session_duration" \
+static const char *const compute_all =
+	"WITH taken AS (DELETE FROM authz.session_changes), "
+	"fresh AS MATERIALIZED (SELECT f.* FROM authz.user_stats_full($1) f ORDER BY f.user_id), "
+	"gone AS (DELETE FROM authz.user_stats u WHERE NOT EXISTS (SELECT FROM fresh f WHERE f.user_id = u.user_id)), "
+	"written AS (INSERT INTO authz.user_stats AS u SELECT f.* FROM fresh f"
+	"  ON CONFLICT (user_id) DO UPDATE SET login_count = excluded.login_count, last_login = excluded.last_login,"
+	"    avg_session_duration = excluded.avg_session_duration, total_session_duration = excluded.total_session_duration"
 	"  WHERE u.* *<> excluded.*) "
+	"SELECT count(*) FROM fresh";
 
-static const char *const refresh_changed =
-TAKE
-"differences AS ("
-"  SELECT user_id, created_at, sessions, duration, sessions < 0 AS removed FROM taken WHERE created_at > $2"
-"  UNION ALL SELECT user_id, created_at, -1, - duration, false FROM authz.sessions WHERE created_at > $2 AND created_at <= $1"
-"  UNION ALL SELECT user_id, created_at, 1, duration, false FROM authz.sessions WHERE created_at > $1 AND created_at <= $2), "
-"sums AS (SELECT user_id, sum(sessions) AS n, sum(duration) AS total,"
-"   max(created_at) FILTER (WHERE sessions > 0) AS added, max(created_at) FILTER (WHERE removed) AS removed"
-"  FROM differences GROUP BY user_id), "
-"applied AS (SELECT s.user_id, u.tid AS old, coalesce(u.login_count, 0) + s.n AS n,"
-"   coalesce(u.total_session_duration + s.total, s.total) AS total, greatest(u.last_login, s.added) AS newest, s.removed"
-"  FROM sums s LEFT JOIN LATERAL (SELECT x.ctid AS tid, x.* FROM authz.user_stats x"
-"   WHERE x.user_id = s.user_id OFFSET 0) u ON true), "
-/* Not known by adding: the newest went away, or the row was not there. */
-"judged AS (SELECT *, n < 0 OR (n > 0 AND coalesce(removed >= newest, newest IS NULL)) AS unknown FROM applied), "
-"fresh AS MATERIALIZED (SELECT user_id, old, n, total, newest FROM judged WHERE NOT unknown"
-"  UNION ALL SELECT j.user_id, j.old, s.n, s.total, s.newest FROM judged j CROSS JOIN LATERAL"
-"   (SELECT count(*) AS n, sum(s.duration) AS total, max(s.created_at) AS newest FROM authz.sessions s"
-"    WHERE s.user_id = j.user_id AND s.created_at > $1) s WHERE j.unknown), "
-"gone AS (DELETE FROM authz.user_stats u WHERE u.ctid = ANY (ARRAY(SELECT f.old FROM fresh f WHERE f.n = 0)))"
-WRITE
-"SELECT (SELECT count(*) FROM fresh), EXISTS (SELECT FROM taken WHERE user_id IS NULL)";
-
-static const char *const refresh_full =
-TAKE
-"fresh AS MATERIALIZED (SELECT s.user_id, count(*) AS n, sum(s.duration) AS total, max(s.created_at) AS newest"
-"  FROM authz.sessions s WHERE s.created_at > $1 AND $2 IS NOT NULL GROUP BY s.user_id), "
-"gone AS (DELETE FROM authz.user_stats u WHERE NOT EXISTS (SELECT FROM fresh f WHERE f.user_id = u.user_id))"
-WRITE
-"SELECT (SELECT count(*) FROM fresh), false";
-
-/* Run it; says how many users it looked at, and whether all have to be. */
-static int64
-refresh_run(const char *command, TimestampTz start, TimestampTz former, bool *all)
+/* One user, as far as it is known. */
+typedef struct UserStats
 {
-	Oid			types[2] = {TIMESTAMPTZOID, TIMESTAMPTZOID};
-	Datum		values[2] = {TimestampTzGetDatum(start), TimestampTzGetDatum(former)};
+	int64		n;
+	Interval	total;
+	TimestampTz newest;
+} UserStats;
+
+/* What user_stats is changed with; the lock keeps all others from it. */
+typedef struct StatsWriter
+{
+	Relation	rel;
+	Relation	pkey;
+	CatalogIndexState indexes;
+	IndexScanDesc scan;
+	TupleTableSlot *slot;
+} StatsWriter;
+
+static void
+writer_open(StatsWriter *writer, const AuthzRelations *rels, Snapshot snapshot)
+{
+	writer->rel = table_open(rels->user_stats, RowExclusiveLock);
+	writer->pkey = index_open(rels->user_stats_pkey, RowExclusiveLock);
+	writer->indexes = CatalogOpenIndexes(writer->rel);
+	writer->scan = authz_index_beginscan(writer->rel, writer->pkey, snapshot, 1);
+	writer->slot = table_slot_create(writer->rel, NULL);
+}
+
+static void
+writer_close(StatsWriter *writer)
+{
+	ExecDropSingleTupleTableSlot(writer->slot);
+	index_endscan(writer->scan);
+	CatalogCloseIndexes(writer->indexes);
+	index_close(writer->pkey, NoLock);
+	table_close(writer->rel, NoLock);
+}
+
+/* The user's row, if there is one; its place stays in the slot. */
+static bool
+writer_find(StatsWriter *writer, Datum user, UserStats *stats)
+{
+	ScanKeyData key;
 	bool		isnull;
-	int			rc = SPI_execute_with_args(command, 2, types, values, NULL, false, 0);
+
+	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_UUID_EQ, user);
+	index_rescan(writer->scan, &key, 1, NULL, 0);
+	if (!index_getnext_slot(writer->scan, ForwardScanDirection, writer->slot))
+		return false;
+	stats->n = DatumGetInt64(slot_getattr(writer->slot, Anum_user_stats_login_count, &isnull));
+	stats->newest = DatumGetTimestampTz(slot_getattr(writer->slot, Anum_user_stats_last_login, &isnull));
+	stats->total = *DatumGetIntervalP(slot_getattr(writer->slot, Anum_user_stats_total_session_duration, &isnull));
+	return true;
+}
+
+static void
+writer_put(StatsWriter *writer, Datum user, bool found, UserStats *stats)
+{
+	Datum		values[Natts_user_stats];
+	bool		nulls[Natts_user_stats] = {false};
+	ItemPointerData old = writer->slot->tts_tid;
+	HeapTuple	tuple;
+
+	if (stats->n == 0)
+	{
+		if (found)
+			CatalogTupleDelete(writer->rel, &old);
+		return;
+	}
+	values[Anum_user_stats_user_id - 1] = user;
+	values[Anum_user_stats_login_count - 1] = Int64GetDatum(stats->n);
+	values[Anum_user_stats_last_login - 1] = TimestampTzGetDatum(stats->newest);
+	/* As avg() divides. */
+	values[Anum_user_stats_avg_session_duration - 1] =
+		DirectFunctionCall2(interval_div, IntervalPGetDatum(&stats->total), Float8GetDatum((double) stats->n));
+	values[Anum_user_stats_total_session_duration - 1] = IntervalPGetDatum(&stats->total);
+	tuple = heap_form_tuple(RelationGetDescr(writer->rel), values, nulls);
+	if (found)
+		CatalogTupleUpdateWithInfo(writer->rel, &old, tuple, writer->indexes);
+	else
+		CatalogTupleInsertWithInfo(writer->rel, tuple, writer->indexes);
+}
+
+/* Apply the sums of one user; false: adding does not tell what there is now. */
+static bool
+apply_sums(HeapTuple sums, TupleDesc desc, bool found, UserStats *stats)
+{
+	bool		isnull;
+	Datum		total = SPI_getbinval(sums, desc, 3, &isnull);
+	Datum		added,
+				removed;
+
+	stats->n += DatumGetInt64(SPI_getbinval(sums, desc, 2, &isnull));
+	if (found)
+		total = DirectFunctionCall2(interval_pl, IntervalPGetDatum(&stats->total), total);
+	stats->total = *DatumGetIntervalP(total);
+	added = SPI_getbinval(sums, desc, 4, &isnull);
+	if (!isnull)
+		stats->newest = Max(stats->newest, DatumGetTimestampTz(added));
+	removed = SPI_getbinval(sums, desc, 5, &isnull);
+	if (stats->n <= 0)
+		return stats->n == 0;
+	/* Without a row before, or an addition, there cannot be any now. */
+	return stats->newest != DT_NOBEGIN && (isnull || DatumGetTimestampTz(removed) < stats->newest);
+}
+
+static SPIPlanPtr
+prepare(const char *command, Oid second)
+{
+	Oid			types[2] = {TIMESTAMPTZOID, second};
+	SPIPlanPtr	plan = SPI_prepare(command, 2, types);
+
+	if (plan == NULL)
+		elog(ERROR, "SPI_prepare: %s", SPI_result_code_string(SPI_result));
+	return plan;
+}
+
+/* Run under this snapshot. */
+static void
+execute(SPIPlanPtr plan, TimestampTz first, Datum second, Snapshot snapshot, bool read_only)
+{
+	Datum		values[2] = {TimestampTzGetDatum(first), second};
+	int			rc = SPI_execute_snapshot(plan, values, NULL, snapshot, InvalidSnapshot, read_only, false, 0);
+
+	if (rc != SPI_OK_SELECT)
+		elog(ERROR, "SPI_execute_snapshot: %s", SPI_result_code_string(rc));
+}
+
+/* How many users had changes; -1: all have to be computed. */
+static int64
+refresh_changed(const AuthzRelations *rels, TimestampTz start, TimestampTz former)
+{
+	/* These lock the tables, which has to be before the snapshot. */
+	SPIPlanPtr	sum = prepare(sum_differences, TIMESTAMPTZOID);
+	SPIPlanPtr	compute = prepare(compute_user, UUIDOID);
+	Snapshot	snapshot,
+				latest;
+	SPITupleTable *sums;
+	uint64		n;
+	StatsWriter writer;
+	MemoryContext row_cxt,
+				old_cxt;
+
+	CommandCounterIncrement();
+	snapshot = RegisterSnapshot(GetTransactionSnapshot());
+	execute(sum, start, TimestampTzGetDatum(former), snapshot, false);
+	sums = SPI_tuptable;
+	n = SPI_processed;
+	latest = RegisterSnapshot(GetLatestSnapshot());
+	writer_open(&writer, rels, latest);
+	row_cxt = AllocSetContextCreate(CurrentMemoryContext, "authz user_stats row", ALLOCSET_DEFAULT_SIZES);
+	for (uint64 i = 0; i < n; i++)
+	{
+		UserStats	stats = {.newest = DT_NOBEGIN};
+		bool		isnull,
+					found;
+		Datum		user = SPI_getbinval(sums->vals[i], sums->tupdesc, 1, &isnull);
+
+		CHECK_FOR_INTERRUPTS();
+		if (isnull)
+		{
+			n = (uint64) -1;
+			break;
+		}
+		old_cxt = MemoryContextSwitchTo(row_cxt);
+		found = writer_find(&writer, user, &stats);
+		if (!apply_sums(sums->vals[i], sums->tupdesc, found, &stats))
+		{
+			Datum		total,
+						newest;
+
+			execute(compute, start, user, snapshot, true);
+			stats.n = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+			total = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &isnull);
+			newest = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 3, &isnull);
+			if (stats.n > 0)
+			{
+				stats.total = *DatumGetIntervalP(total);
+				stats.newest = DatumGetTimestampTz(newest);
+			}
+			SPI_freetuptable(SPI_tuptable);
+		}
+		writer_put(&writer, user, found, &stats);
+		MemoryContextSwitchTo(old_cxt);
+		MemoryContextReset(row_cxt);
+	}
+	writer_close(&writer);
+	UnregisterSnapshot(latest);
+	UnregisterSnapshot(snapshot);
+	SPI_freetuptable(sums);
+	CommandCounterIncrement();
+	return (int64) n;
+}
+
+static int64
+refresh_all(TimestampTz as_of)
+{
+	Oid			types[1] = {TIMESTAMPTZOID};
+	Datum		values[1] = {TimestampTzGetDatum(as_of)};
+	bool		isnull;
+	int			rc = SPI_execute_with_args(compute_all, 1, types, values, NULL, false, 0);
 
 	if (rc != SPI_OK_SELECT || SPI_processed != 1)
 		elog(ERROR, "SPI_execute_with_args: %s", SPI_result_code_string(rc));
-	*all = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &isnull));
 	return DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
 }
 
@@ -241,10 +423,7 @@ authz_user_stats_refresh(PG_FUNCTION_ARGS)
 	watched = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &isnull));
 	if (!watched || Min(start, former) < GetCurrentTimestamp() - WINDOW - MARGIN)
 		full = true;
-	looked = refresh_run(full ? refresh_full : refresh_changed, start, former, &full);
-	if (full)
-		looked = refresh_run(refresh_full, start, former, &full);
-
+	/* First, so that an older snapshot than the last refresh fails here. */
 	values[0] = TimestampTzGetDatum(as_of);
 	values[1] = TimestampTzGetDatum(GetCurrentTimestamp());
 	rc = SPI_execute_with_args("INSERT INTO authz.user_stats_state (as_of, refreshed_at) VALUES ($1, $2)"
@@ -253,6 +432,10 @@ authz_user_stats_refresh(PG_FUNCTION_ARGS)
 							   2, types, values, NULL, false, 0);
 	if (rc != SPI_OK_INSERT)
 		elog(ERROR, "SPI_execute_with_args: %s", SPI_result_code_string(rc));
+	looked = full ? -1 : refresh_changed(&rels, start, former);
+	if (looked < 0)
+		looked = refresh_all(as_of);
+
 	/* Nobody knows what changes until the triggers are on again. */
 	if (!watched && SPI_execute("DELETE FROM authz.user_stats_state", false, 0) != SPI_OK_DELETE)
 		elog(ERROR, "could not forget up to when the statistics are");
