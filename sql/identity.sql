@@ -491,6 +491,7 @@ DECLARE
 	new_hash text;
 	new_id uuid;
 BEGIN
+	PERFORM authz.refuse_read_only();
 	IF email IS NULL OR password IS NULL THEN
 		RETURN authz.http_error(400, 'invalid_request', 'An email and a password are needed.');
 	END IF;
@@ -569,8 +570,10 @@ LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	used authz.one_time_tokens := authz.one_time_token_use(token, 'email_verification');
+	used authz.one_time_tokens;
 BEGIN
+	PERFORM authz.refuse_read_only();
+	used := authz.one_time_token_use(token, 'email_verification');
 	IF used.user_id IS NULL THEN
 		RETURN authz.http_error(400, 'invalid_grant', 'The token is not valid: unknown, used, or expired.');
 	END IF;
@@ -588,11 +591,14 @@ AS $$
 DECLARE
 	known uuid;
 BEGIN
+	PERFORM authz.refuse_read_only();
 	SELECT id INTO known FROM authz.users u
 		WHERE u.email_normalized = authz.email_fold(left(request_password_reset.email, 1000)) AND u.active;
 	IF FOUND THEN
 		PERFORM authz.token_send(known, 'password_reset', authz.setting('authz.password_reset_lifetime')::interval);
 	END IF;
+	/* Unknown or not, the sender is told, and the commit waits for the disk. */
+	PERFORM pg_notify('authz_outbox', ''), pg_logical_emit_message(true, 'authz', '');
 	RETURN authz.http_answer(200, jsonb_build_object('password_reset', 'sent'));
 END
 $$;
@@ -608,6 +614,7 @@ DECLARE
 	used authz.one_time_tokens;
 	problem text;
 BEGIN
+	PERFORM authz.refuse_read_only();
 	/* A password that cannot be used leaves the token usable. */
 	SELECT u.* INTO owner FROM authz.one_time_tokens t JOIN authz.users u ON u.id = t.user_id
 		WHERE t.token_hash = sha256(convert_to(reset_password.token, 'UTF8'))
@@ -696,14 +703,14 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
 	IF current_setting('transaction_read_only')::boolean THEN
-		RAISE EXCEPTION 'cannot sign in in a read-only transaction'
+		RAISE EXCEPTION 'cannot do this in a read-only transaction'
 			USING ERRCODE = 'read_only_sql_transaction',
 				HINT = 'Over HTTP, use POST; on a standby, ask the primary.';
 	END IF;
 END
 $$;
 COMMENT ON FUNCTION authz.refuse_read_only() IS
-	'Raises 25006 in a read-only transaction, before a password is looked at';
+	'Raises 25006 in a read-only transaction, before a password, a token or an email is looked at: how far one gets would tell';
 
 CREATE FUNCTION authz.attempt_refused(result text, retry_after integer) RETURNS json
 LANGUAGE sql VOLATILE

@@ -323,11 +323,7 @@ DECLARE
 	grace interval := authz.setting('authz.refresh_grace');
 	idle interval := authz.setting('authz.session_idle_timeout');
 BEGIN
-	IF current_setting('transaction_read_only')::boolean THEN
-		RAISE EXCEPTION 'cannot refresh in a read-only transaction'
-			USING ERRCODE = 'read_only_sql_transaction',
-				HINT = 'Over HTTP, use POST; on a standby, ask the primary.';
-	END IF;
+	PERFORM authz.refuse_read_only();
 	IF octet_length(presented) IS DISTINCT FROM 64 THEN
 		RETURN authz.refresh_refused();
 	END IF;

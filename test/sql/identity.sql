@@ -129,6 +129,13 @@ SELECT authz.verify_email(:'token'), authz.verify_email(''), authz.verify_email(
 SELECT email_verified_at IS NOT NULL AS verified FROM authz.users WHERE email_normalized = 'dave@example.com';
 SELECT authz.request_password_reset('DAVE@example.com'), authz.request_password_reset('nobody@example.com'), authz.request_password_reset('carol@example.com'), authz.request_password_reset('bad');
 SELECT authz.request_password_reset('dave@example.com');
+-- In a read-only transaction nothing tells whether it is known.
+BEGIN READ ONLY;
+SAVEPOINT s;
+SELECT authz.request_password_reset('dave@example.com');
+ROLLBACK TO s;
+SELECT authz.request_password_reset('nobody@example.com');
+ROLLBACK;
 SELECT kind, recipient FROM authz.outbox;
 SELECT payload->>'token' AS token FROM authz.outbox_take() \gset
 SELECT authz.reset_password(:'token', 'short');
