@@ -100,7 +100,7 @@ BEGIN
 	IF position('@' IN folded) = 0 OR local = '' OR domain = ''
 		OR position('@' IN local) > 0
 		OR octet_length(folded) > 254 OR octet_length(local) > 64
-		OR folded COLLATE "C" ~ '[\u0001-\u0020"(),:;<>\\\[\]\u007f-\u009f\u00ad\u200b-\u200f\u2028-\u202f\u2060-\u206f\ufeff\ufff9-\ufffb]'
+		OR folded COLLATE "C" ~ '[\u0001-\u0020"(),:;<>\\\[\]\u007f-\u009f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202f\u2060-\u206f\ufe00-\ufe0f\ufeff\ufff9-\ufffb\U000e0000-\U000e0fff]'
 		OR domain ~ '(^|\.)(\.|-|$)' OR domain ~ '-(\.|$)' OR local ~ '(^\.|\.\.|\.$)' THEN
 		RAISE EXCEPTION 'invalid email address'
 			USING ERRCODE = 'invalid_parameter_value',
@@ -118,6 +118,7 @@ CREATE TABLE authz.users (
 	email_normalized text NOT NULL GENERATED ALWAYS AS (authz.email_normalize(email)) STORED
 		CONSTRAINT users_email_key UNIQUE,
 	email_verified_at timestamptz,
+	email_verified boolean NOT NULL GENERATED ALWAYS AS (email_verified_at IS NOT NULL) STORED,
 	created_at timestamptz NOT NULL DEFAULT now(),
 	last_login timestamptz,
 	active boolean NOT NULL DEFAULT true,
@@ -131,6 +132,7 @@ COMMENT ON COLUMN authz.users.id IS 'The claim sub of its tokens';
 COMMENT ON COLUMN authz.users.email IS 'The address as it was given; messages go there';
 COMMENT ON COLUMN authz.users.email_normalized IS 'The address in the form in which it is unique';
 COMMENT ON COLUMN authz.users.email_verified_at IS 'When the user showed that the address is theirs; null: not yet';
+COMMENT ON COLUMN authz.users.email_verified IS 'Whether the user did';
 COMMENT ON COLUMN authz.users.created_at IS 'When the user registered, or was imported with that date';
 COMMENT ON COLUMN authz.users.last_login IS 'The last sign-in; null: never';
 COMMENT ON COLUMN authz.users.active IS 'False: cannot sign in, and all sessions are ended';
@@ -171,13 +173,13 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
 	PERFORM authz.map_entity_type(authz.setting('authz.principal_type'), 'authz.users', 'id',
-		attrs => '{"email": "email_normalized", "attributes": "attributes"}',
+		attrs => '{"email": "email_normalized", "email_verified": "email_verified", "attributes": "attributes"}',
 		parents => '[{"table": "authz.user_groups", "id": "user_id", "type_column": "group_type", "column": "group_id"}]',
 		"where" => 'active');
 END
 $$;
 COMMENT ON FUNCTION authz.users_map() IS
-	'From now on the entities of authz.principal_type are the active users: attributes email and attributes (a record), parents by user_groups. unmap_entity_type ends it';
+	'From now on the entities of authz.principal_type are the active users: attributes email, email_verified and attributes (a record), parents by user_groups. unmap_entity_type ends it';
 
 CREATE FUNCTION authz.get_user(id uuid) RETURNS authz.users
 LANGUAGE sql STABLE STRICT SECURITY DEFINER
