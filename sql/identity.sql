@@ -232,7 +232,7 @@ COMMENT ON TABLE authz.outbox IS
 	'Messages to send, in the transaction that asks for them; NOTIFY authz_outbox says that there are some; taken by outbox_take';
 COMMENT ON SEQUENCE authz.outbox_id_seq IS 'Of authz.outbox.id';
 COMMENT ON COLUMN authz.outbox.id IS 'Order of arrival';
-COMMENT ON COLUMN authz.outbox.kind IS 'email_verification, password_reset, invitation, already_registered, password_changed';
+COMMENT ON COLUMN authz.outbox.kind IS 'email_verification, password_reset, invitation, already_registered, password_changed, email_changed (to the old address), second_factor_added, second_factor_removed, recovery_code_used';
 COMMENT ON COLUMN authz.outbox.recipient IS 'The email address';
 COMMENT ON COLUMN authz.outbox.user_id IS 'The user whom it is about';
 COMMENT ON COLUMN authz.outbox.payload IS 'What the message says: token, expires_at';
@@ -324,6 +324,8 @@ AS $$
 DECLARE
 	least integer := authz.setting('authz.password_min_length');
 	folded text;
+	left_over text;
+	word text;
 BEGIN
 	IF octet_length(password) > 4096 THEN
 		RETURN 'The password must not be longer than 4096 bytes.';
@@ -337,6 +339,17 @@ BEGIN
 	folded := authz.email_fold(password);
 	IF folded IN (authz.email_fold(email), split_part(authz.email_fold(email), '@', 1)) THEN
 		RETURN 'The password is the email address.';
+	END IF;
+	/* What is known here is no secret: what is left has to be a password. */
+	left_over := folded;
+	FOREACH word IN ARRAY ARRAY[authz.email_fold(email), split_part(authz.email_fold(email), '@', 1)]
+		|| string_to_array(authz.email_fold(authz.setting('authz.password_words')), ',') LOOP
+		IF length(btrim(word)) >= 4 THEN
+			left_over := replace(left_over, btrim(word), '');
+		END IF;
+	END LOOP;
+	IF left_over <> folded AND length(left_over) < 8 THEN
+		RETURN 'The password is little more than the email address or words that are easy to guess here.';
 	END IF;
 	/* One character, or two in turns, as long as it may be. */
 	IF length(translate(folded, substr(folded, 1, 2), '')) = 0 THEN
@@ -418,12 +431,17 @@ BEGIN
 	END IF;
 	IF NEW.email_normalized <> OLD.email_normalized THEN
 		DELETE FROM authz.one_time_tokens t WHERE t.user_id = NEW.id;
+		/* Whoever reads the old address only may be the user. */
+		IF current_setting('session_replication_role') <> 'replica' THEN
+			INSERT INTO authz.outbox (kind, recipient, user_id) VALUES ('email_changed', OLD.email, NEW.id);
+			NOTIFY authz_outbox;
+		END IF;
 	END IF;
 	RETURN NULL;
 END
 $$;
 COMMENT ON FUNCTION authz.users_after_update() IS
-	'Trigger: an inactive user has no session, and a token sent to an old address is void';
+	'Trigger: an inactive user has no session, a token sent to an old address is void, and the old address gets a message';
 CREATE TRIGGER after_update AFTER UPDATE OF active, email ON authz.users
 	FOR EACH ROW EXECUTE FUNCTION authz.users_after_update();
 ALTER TABLE authz.users ENABLE ALWAYS TRIGGER after_update;

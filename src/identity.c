@@ -65,6 +65,7 @@ static int	invitation_lifetime;
 static int	password_reset_lifetime;
 static bool require_verified_email;
 static char *client_address_header;
+static char *password_words;
 static int	argon2_memory;
 static int	argon2_iterations;
 static int	scrypt_cost;
@@ -738,6 +739,13 @@ authz_identity_init(void)
 							SECS_PER_HOUR, 60, SECS_PER_DAY,
 							PGC_SUSET, GUC_UNIT_S,
 							NULL, NULL, NULL);
+	DefineCustomStringVariable("authz.password_words",
+							   "Words that are easy to guess here, such as the name of the organisation, separated by commas.",
+							   "A password of which less than 8 characters are left without them is refused.",
+							   &password_words,
+							   "",
+							   PGC_SUSET, 0,
+							   NULL, NULL, NULL);
 	DefineCustomBoolVariable("authz.require_verified_email",
 							 "Refuse to sign in who has not verified the email.",
 							 NULL,

@@ -1,4 +1,5 @@
 -- Users, passwords, one-time tokens, throttling.
+SELECT count(*) AS default_accounts FROM authz.users;
 \pset null '(null)'
 \pset format unaligned
 \set SHOW_CONTEXT never
@@ -105,6 +106,11 @@ SET authz.password_min_length = 7;
 SET authz.password_min_length = 8;
 SELECT p, authz.password_problem(p, 'a@b') FROM unnest(ARRAY['sunshine', 'xk7!wq2m', 'xk7!wq2']) p;
 RESET authz.password_min_length;
+-- Words that are known here: what is left without them has to be a password.
+SELECT p, authz.password_problem(p, 'alice.liddell@example.com') FROM unnest(ARRAY['Alice.Liddell1865', 'alice.liddell@example.com!', 'alice.liddell, correct horse', 'ACMErocket2026']) p;
+SET authz.password_words = 'Acme, Rocket ,abc';
+SELECT p, authz.password_problem(p, 'a@b') FROM unnest(ARRAY['ACMErocket2026', U&'\FF21\FF23\FF2D\FF25acmeacme2026', 'RocketRocket1', 'acme correct horse', 'abcabcxk7!wq2']) p;
+RESET authz.password_words;
 SELECT authz.password_problem(repeat('ab1', 1400), 'a@b');
 SELECT authz.password_problem(repeat(U&'\FDFA', 20000000), 'a@b');
 
@@ -148,6 +154,7 @@ SELECT authz.password_verify('yet another password', hash) FROM authz.user_passw
 SELECT id AS dave FROM authz.users WHERE email_normalized = 'dave@example.com' \gset
 SELECT authz.email_verification_send(:'dave');
 UPDATE authz.users SET email = 'David@example.com' WHERE id = :'dave';
+SELECT recipient, user_id = :'dave' AS dave FROM authz.outbox WHERE kind = 'email_changed';
 SELECT count(*) FROM authz.one_time_tokens WHERE user_id = :'dave' AND purpose = 'email_verification';
 SELECT authz.invite('frank@example.com', '{"level": 1}', ARRAY['Group::"staff"', 'Group::"staff"']::authz.entity_uid[]) AS frank \gset
 SELECT group_type, group_id FROM authz.user_groups WHERE user_id = :'frank';

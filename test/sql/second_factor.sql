@@ -105,6 +105,14 @@ SELECT authz.throttle_clear('second_factor', :'alice') AS cleared;
 RESET authz.login_lock_failures;
 RESET authz.login_account_failures;
 
+-- A password reset leaves the second factor in force.
+SELECT authz.request_password_reset('alice@example.com');
+SELECT payload->>'token' AS token FROM authz.outbox_take() WHERE kind = 'password_reset' \gset
+BEGIN;
+SELECT authz.reset_password(:'token', 'a quite new password');
+SELECT authz.login('alice@example.com', 'a quite new password')::jsonb - 'mfa_token' AS needed;
+ROLLBACK;
+
 -- Step-up: a fresh authentication in auth_time and amr, which some things need.
 UPDATE authz.sessions SET auth_time = now() - interval '1 hour', created_at = now() - interval '1 hour';
 SELECT ask(:'a'::jsonb->>'access_token', q) FROM unnest('{authz_api.totp_remove(),authz_api.recovery_codes(),authz_api.totp_enroll(),authz_api.totp_confirm(''1'')}'::text[]) q;

@@ -37,7 +37,7 @@ SET authz.audience = 'api';
 SET authz.issuer = 'https://foreign.example.com';
 SELECT authz.signing_key_create() IS NOT NULL AS eddsa, authz.signing_key_create('ES256') IS NOT NULL AS es256, authz.signing_key_create('HS256') IS NOT NULL AS hs256;
 CREATE TABLE token AS SELECT name, authz.jwt_sign('{"role": "web"}' || claims, alg => alg) AS token FROM (VALUES
-	('alice', '{"sub": "alice"}'::jsonb, 'EdDSA'), ('bob', '{"sub": "bob"}', 'ES256'), ('hmac', '{"sub": "alice"}', 'HS256'), ('no subject', '{}', 'EdDSA'),
+	('alice', '{"sub": "alice"}'::jsonb, 'EdDSA'), ('bob', '{"sub": "bob", "acr": "silver", "amr": ["pwd", "otp"], "auth_time": 1700000000}', 'ES256'), ('hmac', '{"sub": "alice"}', 'HS256'), ('no subject', '{}', 'EdDSA'),
 	('principal', '{"sub": "carol", "principal": "User::\"admin\""}', 'EdDSA'), ('our name', '{"sub": "alice", "iss": "https://auth.example.com"}', 'EdDSA'),
 	('no issuer', '{"sub": "alice", "iss": ""}', 'EdDSA'), ('another issuer', '{"sub": "alice", "iss": "https://else.example.com"}', 'EdDSA'),
 	('another role', '{"sub": "alice", "role": "admin"}', 'EdDSA'), ('a role no string', '{"sub": "alice", "role": 7}', 'EdDSA'),
@@ -57,6 +57,11 @@ INSERT INTO authz.issuer_subjects VALUES ('https://foreign.example.com', 'alice'
 SELECT principal(token) FROM token WHERE name = 'alice';
 SELECT principal(token) FROM token WHERE name = 'bob';
 UPDATE authz.trusted_issuers SET principal_type = 'Foreign::User';
+-- How and when its issuer has authenticated the subject.
+BEGIN;
+SELECT authz.set_principal(token) FROM token WHERE name = 'bob';
+SELECT claims->'acr' AS acr, claims->'amr' AS amr, claims->'auth_time' AS auth_time FROM authz.claims() claims;
+ROLLBACK;
 SELECT format('SELECT %L AS name, principal(token) FROM token WHERE name = %1$L', name) FROM token ORDER BY name \gexec
 SELECT principal(:'own');
 
