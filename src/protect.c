@@ -966,6 +966,38 @@ condition_parse(const char *condition, Oid relid, const char *alias, Oid check_a
 	return query->jointree->quals;
 }
 
+/* Queries of one table in another, and so on, as people write them. */
+#define NESTED_MAX 16
+
+/*
+ * The condition may read the table itself by the mapping's view: with rights to
+ * which row-level security applies, there it is again.
+ */
+static void
+refuse_recursion(const PlannerInfo *root, Oid relid)
+{
+	int			n = 0;
+
+	for (root = root->parent_root; root != NULL; root = root->parent_root)
+	{
+		ListCell   *lc;
+
+		foreach(lc, root->parse->rtable)
+		{
+			if (lfirst_node(RangeTblEntry, lc)->relid != relid)
+				continue;
+			n++;
+			break;
+		}
+	}
+	if (n > NESTED_MAX)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
+				 errmsg("infinite recursion detected in policy for relation \"%s\"", get_rel_name(relid)),
+				 errdetail("The policies ask what rows of the table are in, and its mapping is read with rights to which row-level security applies."),
+				 errhint("Let the owner of the table, or a role with BYPASSRLS, map it, and not as \"invoker\".")));
+}
+
 static Node *
 protected_simplify(SupportRequestSimplify *request)
 {
@@ -992,6 +1024,7 @@ protected_simplify(SupportRequestSimplify *request)
 	rte = rt_fetch(row->varno, request->root->parse->rtable);
 	if (rte->rtekind != RTE_RELATION)
 		return NULL;
+	refuse_recursion(request->root, rte->relid);
 	condition = authz_filter_for_anyone(action->constvalue, TextDatumGetCString(type->constvalue),
 										rte->relid, "authz$row", &check_as);
 	if (condition == NULL)

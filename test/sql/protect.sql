@@ -202,6 +202,15 @@ UPDATE node SET level = 9 WHERE id = 3;
 UPDATE node SET level = 9 WHERE id = 2;
 ROLLBACK;
 
+-- Who maps must see the rows: else the condition asks for itself.
+SELECT authz.unmap_entity_type('Node');
+SELECT authz.map_entity_type('Node', 'node', 'id', attrs => '["level"]', parents => '[{"type": "Node", "column": "parent"}]', security => 'invoker');
+BEGIN;
+INSERT INTO authz.policies (policy_id, policy) VALUES ('tree', 'permit (principal, action, resource) when { resource in Node::"1" };');
+SET LOCAL ROLE protect_reader;
+SELECT count(*) FROM node;
+ROLLBACK;
+
 -- A column that is called like its table is not the row.
 CREATE TYPE decoy AS (id int);
 CREATE TABLE vault (id int PRIMARY KEY, vault decoy);
