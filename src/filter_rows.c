@@ -417,31 +417,25 @@ id_text(const AuthzColumn *c, const char *sql, bool segment)
 	return segment ? psprintf("replace(replace(%s, '~', '~0'), '/', '~1')", text) : text;
 }
 
-/* An entity's uid of its type and its id's columns. */
-static char *
-uid_of_columns(const CedarStr *type, AuthzColumn *const *columns, char *const *sql, int n)
-{
-	StringInfoData s;
-
-	initStringInfo(&s);
-	appendStringInfo(&s, "authz.entity_uid(%s, ", quote_literal_cstr(pnstrdup(type->bytes, type->len)));
-	for (int i = 0; i < n; i++)
-		appendStringInfo(&s, "%s%s", i > 0 ? " || '/' || " : "", id_text(columns[i], sql[i], n > 1));
-	appendStringInfoChar(&s, ')');
-	return s.data;
-}
-
 char *
 authz_filter_uid(const AuthzFilterRows *rows)
 {
+	StringInfoData s;
 	AuthzMapTable *table;
+	char	  **keys;
 
 	if (rows->mapping == NULL)
 		return psprintf("%s.uid", rows->alias);
 	table = rows->mapping->table;
-	return uid_of_columns(rows->type, table->keys,
-						  authz_filter_columns_sql(table, table->keys, table->n_keys, rows->alias, rows->base),
-						  table->n_keys);
+	keys = authz_filter_columns_sql(table, table->keys, table->n_keys, rows->alias, rows->base);
+	initStringInfo(&s);
+	appendStringInfo(&s, "authz.entity_uid(%s, ",
+					 quote_literal_cstr(pnstrdup(rows->type->bytes, rows->type->len)));
+	for (int i = 0; i < table->n_keys; i++)
+		appendStringInfo(&s, "%s%s", i > 0 ? " || '/' || " : "",
+						 id_text(table->keys[i], keys[i], table->n_keys > 1));
+	appendStringInfoChar(&s, ')');
+	return s.data;
 }
 
 static char *
@@ -1120,55 +1114,28 @@ authz_filter_rows_in(Lower *l, const AuthzMapping *mapping, char *const *keys, c
 	return rows_below(l, mapping, keys, alias, base, targets, above, &ids);
 }
 
-/* Is an entity, by its uid as an expression, in one of the targets, as a decision asks? */
-static char *
-in_by_function(const char *uid, const Targets *targets)
-{
-	StringInfoData s;
-
-	initStringInfo(&s);
-	appendStringInfo(&s, "authz.filter_in(%s, ARRAY[", uid);
-	for (int i = 0; i < targets->n; i++)
-	{
-		char	   *target;
-
-		/* Nothing stored is in what cannot be stored. */
-		if (uid_sql(targets->uids[i], &target))
-			appendStringInfo(&s, "%s%s", s.data[s.len - 1] == '[' ? "" : ", ", target);
-	}
-	appendStringInfoString(&s, "]::authz.entity_uid[])");
-	return s.data;
-}
-
-/* The row is asked by a function; one that may be new by what it is directly in. */
+/* The row is asked by a function, as a decision asks. */
 bool
 authz_filter_row_in_by_function(Lower *l, const Targets *targets, Cond *out)
 {
-	const AuthzMapping *mapping = l->rows->mapping;
-	const AuthzMapTable *table;
-	char	  **keys;
+	StringInfoData s;
 
-	if (!l->rows->at_run_time)
+	/* Not every reader of a protected table may call it, and it does not know a new row. */
+	if (l->rows->at_run_time)
+		return cannot(l, "a hierarchy that a function is asked for");
+	initStringInfo(&s);
+	appendStringInfo(&s, "authz.filter_in(%s, ARRAY[", authz_filter_uid(l->rows));
+	for (int i = 0; i < targets->n; i++)
 	{
-		out->yes = in_by_function(authz_filter_uid(l->rows), targets);
-		out->no = psprintf("NOT %s", out->yes);
-		return true;
-	}
-	if (mapping->n_links > 0)
-		return cannot(l, "memberships in a hierarchy that a function is asked for");
-	table = mapping->table;
-	keys = authz_filter_columns_sql(table, table->keys, table->n_keys, l->rows->alias, l->rows->base);
-	out->yes = ids_are(l, table->keys, keys, table->n_keys, l->rows->type, targets);
-	for (int i = 0; i < mapping->n_parents; i++)
-	{
-		Value		v = parent_value(table, mapping->parents[i], l->rows->alias, l->rows->base);
-		const AuthzReference *r = v.reference;
+		char	   *uid;
 
-		if (r->type == NULL || r->columns[0]->array || cedar_str_equal(r->type, l->rows->type))
-			return cannot(l, "a hierarchy that a function is asked for, by more than a column");
-		out->yes = either(out->yes, in_by_function(uid_of_columns(r->type, r->columns, v.ids, r->n_columns), targets));
+		/* Nothing stored is in what cannot be stored. */
+		if (uid_sql(targets->uids[i], &uid))
+			appendStringInfo(&s, "%s%s", s.data[s.len - 1] == '[' ? "" : ", ", uid);
 	}
-	out->no = not_true(out->yes);
+	appendStringInfoString(&s, "]::authz.entity_uid[])");
+	out->yes = s.data;
+	out->no = psprintf("NOT %s", s.data);
 	return true;
 }
 

@@ -174,7 +174,9 @@ CREATE TABLE node (id int PRIMARY KEY, parent int, boss int, level int NOT NULL 
 CREATE TABLE item (id int PRIMARY KEY, shelf text);
 INSERT INTO node VALUES (1, NULL, 1), (2, 1, 2), (3, NULL, 2);
 INSERT INTO item VALUES (1, 'a'), (2, 'b');
-GRANT ALL ON node, item TO protect_reader;
+CREATE ROLE protect_visitor;
+GRANT USAGE ON SCHEMA protect_test TO protect_visitor;
+GRANT ALL ON node, item TO protect_visitor, protect_reader;
 SELECT authz.map_entity_type('Node', 'node', 'id', attrs => '{"level": "level", "boss": {"type": "Node", "column": "boss"}}',
 	parents => '[{"type": "Node", "column": "parent"}]');
 SELECT authz.map_entity_type('Item', 'item', 'id', parents => '[{"type": "Shelf", "column": "shelf"}]');
@@ -183,7 +185,7 @@ BEGIN;
 INSERT INTO authz.entities (uid, parents) VALUES ('Shelf::"a"', '{"Room::\"1\""}'), ('Shelf::"b"', '{"Room::\"2\""}');
 INSERT INTO authz.policies (policy_id, policy) VALUES ('tree', 'permit (principal, action, resource) when { resource in Node::"1" };'),
 	('room', 'permit (principal, action, resource) when { resource in Room::"1" };');
-SET LOCAL ROLE protect_reader;
+SET LOCAL ROLE protect_visitor;
 SELECT array_agg(id ORDER BY id) AS nodes, (SELECT array_agg(id ORDER BY id) FROM item) AS items FROM node;
 INSERT INTO node VALUES (4, 2) RETURNING id;
 INSERT INTO item VALUES (4, 'a') RETURNING id;
@@ -197,7 +199,7 @@ INSERT INTO item VALUES (5, 'b');
 ROLLBACK;
 BEGIN;
 INSERT INTO authz.policies (policy_id, policy) VALUES ('boss', 'permit (principal, action, resource is Node) when { resource.boss.level < 5 };');
-SET LOCAL ROLE protect_reader;
+SET LOCAL ROLE protect_visitor;
 UPDATE node SET level = 9 WHERE id = 3;
 UPDATE node SET level = 9 WHERE id = 2;
 ROLLBACK;
@@ -246,3 +248,5 @@ SET client_min_messages = warning;
 DROP SCHEMA protect_test CASCADE;
 DROP OWNED BY protect_reader;
 DROP ROLE protect_reader;
+DROP OWNED BY protect_visitor;
+DROP ROLE protect_visitor;
