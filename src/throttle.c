@@ -315,21 +315,32 @@ entry_find(ThrottleEntry *bucket, uint64 key, bool make, int64 now,
 	return victim;
 }
 
+/*
+ * Lock the bucket of a subject and give its entry, which make makes where it is
+ * missing.  The caller unlocks the bucket.
+ */
+static ThrottleEntry *
+entry_lock(AuthzThrottleKind kind, const char *subject, size_t len, bool make,
+		   int64 now, uint32 *bucket)
+{
+	uint64		key;
+
+	throttle_open();
+	key = throttle_key(kind, subject, len);
+	*bucket = key % BUCKETS;
+	throttle_lock(*bucket, F_WRLCK);
+	return entry_find(throttle->entries[*bucket], key, make, now, kind, subject, len);
+}
+
 int
 authz_throttle_reserve(AuthzThrottleKind kind, const char *subject, size_t len)
 {
 	int64		now = (int64) time(NULL);
-	uint64		key;
 	uint32		bucket;
-	ThrottleEntry *entry;
+	ThrottleEntry *entry = entry_lock(kind, subject, len, true, now, &bucket);
 	int			delay;
 	int			wait = 0;
 
-	throttle_open();
-	key = throttle_key(kind, subject, len);
-	bucket = key % BUCKETS;
-	throttle_lock(bucket, F_WRLCK);
-	entry = entry_find(throttle->entries[bucket], key, true, now, kind, subject, len);
 	if (entry_is_over(entry, now))
 		entry->count = 0;
 	delay = throttle_delay(kind, entry->count);
@@ -350,15 +361,9 @@ authz_throttle_reserve(AuthzThrottleKind kind, const char *subject, size_t len)
 void
 authz_throttle_release(AuthzThrottleKind kind, const char *subject, size_t len)
 {
-	uint64		key;
 	uint32		bucket;
-	ThrottleEntry *entry;
+	ThrottleEntry *entry = entry_lock(kind, subject, len, false, time(NULL), &bucket);
 
-	throttle_open();
-	key = throttle_key(kind, subject, len);
-	bucket = key % BUCKETS;
-	throttle_lock(bucket, F_WRLCK);
-	entry = entry_find(throttle->entries[bucket], key, false, time(NULL), kind, subject, len);
 	if (entry != NULL && entry->count > 0)
 		entry->count--;
 	throttle_lock(bucket, F_UNLCK);
@@ -367,15 +372,9 @@ authz_throttle_release(AuthzThrottleKind kind, const char *subject, size_t len)
 bool
 authz_throttle_clear(AuthzThrottleKind kind, const char *subject, size_t len)
 {
-	uint64		key;
 	uint32		bucket;
-	ThrottleEntry *entry;
+	ThrottleEntry *entry = entry_lock(kind, subject, len, false, time(NULL), &bucket);
 
-	throttle_open();
-	key = throttle_key(kind, subject, len);
-	bucket = key % BUCKETS;
-	throttle_lock(bucket, F_WRLCK);
-	entry = entry_find(throttle->entries[bucket], key, false, time(NULL), kind, subject, len);
 	if (entry != NULL)
 		memset(entry, 0, sizeof(*entry));
 	throttle_lock(bucket, F_UNLCK);
