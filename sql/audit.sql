@@ -309,6 +309,7 @@ BEGIN
 	DELETE FROM authz.user_stats s WHERE s.user_id = user_forget.id;
 	GET DIAGNOSTICS removed = ROW_COUNT;
 	RETURN NEXT;
+	PERFORM authz.throttle_clear('account', email), authz.throttle_clear('second_factor', user_forget.id::text);
 	/* Takes groups, passwords, sessions, tokens, factors and messages along. */
 	what := 'users';
 	DELETE FROM authz.users u WHERE u.id = user_forget.id;

@@ -150,7 +150,9 @@ SELECT authz.user_export(:'alice')::text ~ 'argon2|token_hash|tag_key' AS secret
 SELECT authz.login('alice@example.com', 'wrong')::jsonb->>'error';
 SELECT authz.audit_drain() >= 0 AS drained;
 CREATE TEMP TABLE before AS SELECT count(*) AS n FROM authz.audit_logs;
+SELECT authz.throttle_reserve('account', 'alice@example.com') AS counted;
 SELECT * FROM authz.user_forget(:'alice');
+SELECT count(*) FROM authz.throttles() WHERE subject = 'alice@example.com';
 SELECT (SELECT count(*) FROM authz.audit_personal WHERE user_id = :'alice' OR account = 'alice@example.com') AS personal,
 	(SELECT count(*) FROM authz.users WHERE id = :'alice') AS users, (SELECT count(*) FROM authz.sessions WHERE user_id = :'alice') AS sessions,
 	(SELECT count(*) FROM authz.policy_links WHERE policy_set = 'b') AS links,
