@@ -14,40 +14,26 @@
 #define MAX_BLOCK_SIZE		((size_t) 1024 * 1024)
 #define ALIGN8(n)			(((n) + 7) & ~(size_t) 7)
 
-typedef struct Block
-{
-	struct Block *prev;
-	size_t		size;			/* usable bytes behind this header */
-} Block;
-
-struct CedarArena
-{
-	CedarHost	host;
-	Block	   *block;			/* the newest */
-	size_t		used;			/* of the newest */
-	size_t		bytes;
-};
-
 /* Bytes of the first block that the arena itself takes. */
 #define FIRST_USED ALIGN8(sizeof(CedarArena))
 
 static inline char *
-block_data(Block *b)
+block_data(CedarBlock *b)
 {
-	return (char *) b + ALIGN8(sizeof(Block));
+	return (char *) b + ALIGN8(sizeof(CedarBlock));
 }
 
 CedarArena *
 cedar_arena_create(const CedarHost *host)
 {
 	size_t		total = FIRST_BLOCK_SIZE;
-	Block	   *b = host->alloc(host->userdata, total);
+	CedarBlock *b = host->alloc(host->userdata, total);
 	CedarArena *arena;
 
 	if (b == NULL)
 		return NULL;
 	b->prev = NULL;
-	b->size = total - ALIGN8(sizeof(Block));
+	b->size = total - ALIGN8(sizeof(CedarBlock));
 	arena = (CedarArena *) block_data(b);
 	arena->host = *host;
 	arena->block = b;
@@ -56,15 +42,15 @@ cedar_arena_create(const CedarHost *host)
 	return arena;
 }
 
-static void
-drop_blocks_after(CedarArena *arena, const Block *keep)
+void
+cedar_arena_drop_blocks(CedarArena *arena, const CedarBlock *keep)
 {
 	while (arena->block != keep)
 	{
-		Block	   *b = arena->block;
+		CedarBlock *b = arena->block;
 
 		arena->block = b->prev;
-		arena->bytes -= b->size + ALIGN8(sizeof(Block));
+		arena->bytes -= b->size + ALIGN8(sizeof(CedarBlock));
 		if (arena->host.release)
 			arena->host.release(arena->host.userdata, b);
 	}
@@ -74,14 +60,14 @@ void
 cedar_arena_destroy(CedarArena *arena)
 {
 	CedarHost	host;
-	Block	   *first;
+	CedarBlock *first;
 
 	if (arena == NULL)
 		return;
 	host = arena->host;
 	for (first = arena->block; first->prev != NULL; first = first->prev)
 		;
-	drop_blocks_after(arena, first);
+	cedar_arena_drop_blocks(arena, first);
 	if (host.release)
 		host.release(host.userdata, first);
 }
@@ -89,25 +75,12 @@ cedar_arena_destroy(CedarArena *arena)
 void
 cedar_arena_reset(CedarArena *arena)
 {
-	Block	   *first;
+	CedarBlock *first;
 
 	for (first = arena->block; first->prev != NULL; first = first->prev)
 		;
-	drop_blocks_after(arena, first);
+	cedar_arena_drop_blocks(arena, first);
 	arena->used = FIRST_USED;
-}
-
-CedarMark
-cedar_arena_mark(const CedarArena *arena)
-{
-	return (CedarMark) {arena->block, arena->used};
-}
-
-void
-cedar_arena_release(CedarArena *arena, CedarMark mark)
-{
-	drop_blocks_after(arena, mark.block);
-	arena->used = mark.used;
 }
 
 void *
@@ -122,13 +95,13 @@ cedar_arena_alloc(CedarArena *arena, size_t size)
 	{
 		size_t		want = arena->block->size * 2;
 		size_t		total;
-		Block	   *b;
+		CedarBlock *b;
 
 		if (want > MAX_BLOCK_SIZE)
 			want = MAX_BLOCK_SIZE;
 		if (want < size)
 			want = size;
-		total = want + ALIGN8(sizeof(Block));
+		total = want + ALIGN8(sizeof(CedarBlock));
 		b = arena->host.alloc(arena->host.userdata, total);
 		if (b == NULL)
 			return NULL;

@@ -21,17 +21,17 @@ cedar_policy_is_linked(const CedarPolicy *policy)
 		(!scope[CEDAR_VAR_RESOURCE].slot || policy->resource != NULL);
 }
 
-CedarCode
-cedar_scope_matches(CedarEval *e, const CedarPolicy *policy, CedarVar side, bool *matches)
+static CEDAR_ALWAYS_INLINE CedarCode
+scope_matches(CedarEval *e, const CedarPolicy *policy, CedarVar side, bool *matches)
 {
 	const CedarScope *s = &policy->piece->scope[side];
 	const CedarUid *uid = e->asked[side].uid;
 
 	*matches = true;
-	switch ((CedarScopeOp) s->op)
+	if (s->op == CEDAR_SCOPE_ANY)
+		return CEDAR_OK;
+	switch (s->op)
 	{
-		case CEDAR_SCOPE_ANY:
-			return CEDAR_OK;
 		case CEDAR_SCOPE_EQ:
 			*matches = cedar_uid_same(uid, cedar_scope_uid(policy, side, 0));
 			return CEDAR_OK;
@@ -53,34 +53,40 @@ cedar_scope_matches(CedarEval *e, const CedarPolicy *policy, CedarVar side, bool
 	return CEDAR_OK;
 }
 
+CedarCode
+cedar_scope_matches(CedarEval *e, const CedarPolicy *policy, CedarVar side, bool *matches)
+{
+	return scope_matches(e, policy, side, matches);
+}
+
 /* Does the policy apply?  A CEDAR_EVAL_* code is the policy's own failure. */
-static CedarCode
+static CEDAR_ALWAYS_INLINE CedarCode
 policy_applies(CedarEval *e, const CedarPolicy *policy, bool *satisfied)
 {
-	static const CedarVar order[3] = {CEDAR_VAR_ACTION, CEDAR_VAR_PRINCIPAL, CEDAR_VAR_RESOURCE};
 	const CedarPiece *piece = policy->piece;
 	CedarMark	mark;
-	CedarCode	code;
 
 	e->block = (const char *) piece;
 	*satisfied = true;
+
 	/* scopes cannot fail, so their order is free: the cheapest first */
-	for (int i = 0; i < 3; i++)
-	{
-		if (piece->scope[order[i]].op == CEDAR_SCOPE_ANY)
-			continue;
-		TRY(cedar_scope_matches(e, policy, order[i], satisfied));
-		if (!*satisfied)
-			return CEDAR_OK;
-	}
+	TRY(scope_matches(e, policy, CEDAR_VAR_ACTION, satisfied));
+	if (!*satisfied)
+		return CEDAR_OK;
+	TRY(scope_matches(e, policy, CEDAR_VAR_PRINCIPAL, satisfied));
+	if (!*satisfied)
+		return CEDAR_OK;
+	TRY(scope_matches(e, policy, CEDAR_VAR_RESOURCE, satisfied));
+	if (!*satisfied)
+		return CEDAR_OK;
 	if (piece->root == CEDAR_NONE)
 		return CEDAR_OK;
 	mark = cedar_arena_mark(e->arena);
-	code = cedar_eval_condition(e, piece, satisfied);
+	*satisfied = cedar_eval_condition(e, piece);
 	/* ancestors live in the source's arena: release only when it is another */
 	if (e->source->arena != e->arena)
 		cedar_arena_release(e->arena, mark);
-	return code;
+	return e->code;
 }
 
 /* ---------------------------------------------------------- authorization */
@@ -93,7 +99,7 @@ typedef struct Numbers
 	uint32_t	cap;
 } Numbers;
 
-static bool
+static CEDAR_NOINLINE bool
 add_number(CedarArena *arena, Numbers *list, uint32_t number)
 {
 	void	   *array = list->at;
@@ -108,7 +114,7 @@ add_number(CedarArena *arena, Numbers *list, uint32_t number)
 /* One authorization and what it has found. */
 typedef struct Authorization
 {
-	CedarEval	eval;
+	CedarEval  *eval;
 	CedarKept  *kept;			/* or NULL */
 	uint32_t	considered;
 	bool		reasons_wanted;
@@ -121,17 +127,17 @@ typedef struct Authorization
 	uint32_t	error_cap;
 } Authorization;
 
-static CedarCode
+static CEDAR_COLD CedarCode
 add_error(Authorization *a, uint32_t number)
 {
 	void	   *array = a->errors;
 
-	if (!cedar_grow(a->eval.arena, &array, &a->error_cap, a->n_errors + 1,
+	if (!cedar_grow(a->eval->arena, &array, &a->error_cap, a->n_errors + 1,
 					sizeof(CedarPolicyError)))
-		return cedar_nomem(a->eval.err);
+		return cedar_nomem(a->eval->err);
 	a->errors = array;
 	a->errors[a->n_errors].policy = number;
-	a->errors[a->n_errors].error = *a->eval.err;
+	a->errors[a->n_errors].error = *a->eval->err;
 	a->n_errors++;
 	return CEDAR_OK;
 }
@@ -139,7 +145,7 @@ add_error(Authorization *a, uint32_t number)
 static CedarCode
 consider(Authorization *a, const CedarPolicy *policy, uint32_t number)
 {
-	CedarEval  *e = &a->eval;
+	CedarEval  *e = a->eval;
 	bool		forbid = policy->piece->forbid;
 	bool		satisfied;
 	CedarCode	code;
@@ -195,8 +201,8 @@ consider_lists(Authorization *a, const CedarCandidates *found, const CedarPolicy
 			bool		may_apply;
 
 			if (k % 1024 == 1023)
-				cedar_arena_check_interrupt(a->eval.arena);
-			TRY(cedar_filed_may_apply(&a->eval, list->at[k].also, &may_apply));
+				cedar_arena_check_interrupt(a->eval->arena);
+			TRY(cedar_filed_may_apply(a->eval, list->at[k].also, &may_apply));
 			if (!may_apply)
 				continue;
 			if (layer == NULL)
@@ -226,12 +232,12 @@ sort_errors(Authorization *a)
 		uint32_t	policy;		/* first: it is what is compared */
 		uint32_t	at;
 	} Place;
-	CedarArena *arena = a->eval.arena;
+	CedarArena *arena = a->eval->arena;
 	Place	   *places = cedar_arena_alloc(arena, a->n_errors * sizeof(Place));
 	CedarPolicyError *sorted = cedar_arena_alloc(arena, a->n_errors * sizeof(CedarPolicyError));
 
 	if (places == NULL || sorted == NULL)
-		return cedar_nomem(a->eval.err);
+		return cedar_nomem(a->eval->err);
 	for (uint32_t i = 0; i < a->n_errors; i++)
 		places[i] = (Place) {a->errors[i].policy, i};
 	cedar_sort(arena, places, a->n_errors, sizeof(Place), cedar_number_compare);
@@ -248,10 +254,12 @@ sort_errors(Authorization *a)
 static CedarCode
 sort_by_number(Authorization *a)
 {
-	CedarArena *arena = a->eval.arena;
+	CedarArena *arena = a->eval->arena;
 
-	cedar_sort(arena, a->permits.at, a->permits.n, sizeof(uint32_t), cedar_number_compare);
-	cedar_sort(arena, a->forbids.at, a->forbids.n, sizeof(uint32_t), cedar_number_compare);
+	if (a->permits.n > 1)
+		cedar_sort(arena, a->permits.at, a->permits.n, sizeof(uint32_t), cedar_number_compare);
+	if (a->forbids.n > 1)
+		cedar_sort(arena, a->forbids.at, a->forbids.n, sizeof(uint32_t), cedar_number_compare);
 	return a->n_errors > 1 ? sort_errors(a) : CEDAR_OK;
 }
 
@@ -270,17 +278,17 @@ number_of_error(const void *items, uint32_t i)
 static CedarCode
 order_numbers(Authorization *a, const CedarPolicies *policies, Numbers *list)
 {
-	CedarArena *arena = a->eval.arena;
+	CedarArena *arena = a->eval->arena;
 	uint32_t   *order;
 	uint32_t   *sorted;
 
 	if (list->n < 2)
 		return CEDAR_OK;
 	TRY(cedar_policies_order(arena, policies, list->n, number_of_reason, list->at,
-							 &order, a->eval.err));
+							 &order, a->eval->err));
 	sorted = cedar_arena_alloc(arena, list->n * sizeof(uint32_t));
 	if (sorted == NULL)
-		return cedar_nomem(a->eval.err);
+		return cedar_nomem(a->eval->err);
 	for (uint32_t i = 0; i < list->n; i++)
 		sorted[i] = list->at[order[i]];
 	list->at = sorted;
@@ -291,7 +299,7 @@ order_numbers(Authorization *a, const CedarPolicies *policies, Numbers *list)
 static CedarCode
 sort_by_id(Authorization *a, const CedarPolicies *policies)
 {
-	CedarArena *arena = a->eval.arena;
+	CedarArena *arena = a->eval->arena;
 	CedarPolicyError *sorted;
 	uint32_t   *order;
 
@@ -300,10 +308,10 @@ sort_by_id(Authorization *a, const CedarPolicies *policies)
 	if (a->n_errors < 2)
 		return CEDAR_OK;
 	TRY(cedar_policies_order(arena, policies, a->n_errors, number_of_error, a->errors,
-							 &order, a->eval.err));
+							 &order, a->eval->err));
 	sorted = cedar_arena_alloc(arena, a->n_errors * sizeof(CedarPolicyError));
 	if (sorted == NULL)
-		return cedar_nomem(a->eval.err);
+		return cedar_nomem(a->eval->err);
 	for (uint32_t i = 0; i < a->n_errors; i++)
 	{
 		cedar_arena_check_interrupt(arena);
@@ -319,8 +327,8 @@ static CedarCode
 search(Authorization *a, const CedarIndex *index, uint32_t i, CedarCandidates *found)
 {
 	if (a->kept == NULL)
-		return cedar_index_search(&a->eval, index, found);
-	return cedar_index_search_kept(&a->eval, index, a->kept->arena, &a->kept->searches[i], found);
+		return cedar_index_search(a->eval, index, found);
+	return cedar_index_search_kept(a->eval, index, a->kept->arena, &a->kept->searches[i], found);
 }
 
 static CedarCode
@@ -373,14 +381,14 @@ cedar_kept_create(CedarArena *arena)
 static CedarCode
 use_kept(Authorization *a, const CedarPolicies *policies, CedarKept *kept)
 {
-	const CedarRequest *request = a->eval.request;
+	const CedarRequest *request = a->eval->request;
 	uint32_t	n = policies->n_layers > 0 ? policies->n_layers : 1;
 
 	if (kept->searches == NULL)
 	{
 		kept->searches = cedar_arena_zalloc(kept->arena, n * sizeof(CedarKeptSearch));
 		if (kept->searches == NULL)
-			return cedar_nomem(a->eval.err);
+			return cedar_nomem(a->eval->err);
 		kept->n = n;
 		kept->principal.uid = request->principal;
 		kept->action.uid = request->action;
@@ -389,8 +397,8 @@ use_kept(Authorization *a, const CedarPolicies *policies, CedarKept *kept)
 		kept->action.uid != request->action)
 		return CEDAR_OK;
 	a->kept = kept;
-	a->eval.asked[CEDAR_VAR_PRINCIPAL] = kept->principal;
-	a->eval.asked[CEDAR_VAR_ACTION] = kept->action;
+	a->eval->asked[CEDAR_VAR_PRINCIPAL] = kept->principal;
+	a->eval->asked[CEDAR_VAR_ACTION] = kept->action;
 	return CEDAR_OK;
 }
 
@@ -400,10 +408,11 @@ cedar_decide_kept(CedarArena *arena, const CedarPolicies *policies,
 				  CedarKept *kept, bool reasons_wanted, CedarDecision *decision,
 				  CedarError *err)
 {
-	Authorization a = {.reasons_wanted = reasons_wanted};
+	CedarEval	eval;
+	Authorization a = {.eval = &eval,.reasons_wanted = reasons_wanted};
 	Numbers    *reasons;
 
-	cedar_eval_init(&a.eval, arena, source, request, err);
+	cedar_eval_init(&eval, arena, source, request, err);
 	if (kept != NULL)
 		TRY(use_kept(&a, policies, kept));
 	if (cedar_arena_stack_is_too_deep(arena))
@@ -412,8 +421,8 @@ cedar_decide_kept(CedarArena *arena, const CedarPolicies *policies,
 	TRY(policies->n_layers > 0 ? consider_layers(&a, policies) : consider_array(&a, policies));
 	if (a.kept != NULL)
 	{
-		a.kept->principal = a.eval.asked[CEDAR_VAR_PRINCIPAL];
-		a.kept->action = a.eval.asked[CEDAR_VAR_ACTION];
+		a.kept->principal = eval.asked[CEDAR_VAR_PRINCIPAL];
+		a.kept->action = eval.asked[CEDAR_VAR_ACTION];
 	}
 	decision->allow = a.permitted && !a.forbidden;
 	reasons = a.forbidden ? &a.forbids : &a.permits;

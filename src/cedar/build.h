@@ -12,6 +12,8 @@
 #ifndef CEDAR_BUILD_H
 #define CEDAR_BUILD_H
 
+#include <string.h>
+
 #include "cedar.h"
 
 extern const CedarStr *cedar_str_make(CedarArena *arena, const char *s, size_t len);
@@ -29,6 +31,54 @@ extern CedarValue cedar_value_scalar(CedarKind kind, int64_t i);
 
 /* The bytes of the address that are not used must be zero. */
 extern CedarValue cedar_value_ip(const CedarIp *ip);
+
+static inline uint64_t
+cedar_eight_bytes(const char *p)
+{
+	uint64_t	word;
+
+	memcpy(&word, p, sizeof(word));
+	return word;
+}
+
+static inline uint32_t
+cedar_four_bytes(const char *p)
+{
+	uint32_t	word;
+
+	memcpy(&word, p, sizeof(word));
+	return word;
+}
+
+/* memcmp() == 0 without a call: names and ids are short. */
+static inline bool
+cedar_bytes_equal(const char *a, const char *b, size_t n)
+{
+	/* the last word may overlap the one before */
+	if (n >= 8)
+	{
+		for (size_t i = 0; i + 8 < n; i += 8)
+			if (cedar_eight_bytes(a + i) != cedar_eight_bytes(b + i))
+				return false;
+		return cedar_eight_bytes(a + n - 8) == cedar_eight_bytes(b + n - 8);
+	}
+	if (n >= 4)
+		return cedar_four_bytes(a) == cedar_four_bytes(b) &&
+			cedar_four_bytes(a + n - 4) == cedar_four_bytes(b + n - 4);
+	for (size_t i = 0; i < n; i++)
+		if (a[i] != b[i])
+			return false;
+	return true;
+}
+
+/* cedar_uid_equal, inline. */
+static inline bool
+cedar_uid_same(const CedarUid *a, const CedarUid *b)
+{
+	return a == b ||
+		(a->hash == b->hash && a->type_len == b->type_len && a->id_len == b->id_len &&
+		 cedar_bytes_equal(a->bytes, b->bytes, (size_t) a->type_len + a->id_len));
+}
 
 static inline CedarValue
 cedar_value_str(const CedarStr *str)
@@ -98,7 +148,7 @@ cedar_uidset_has(const CedarUidSet *set, const CedarUid *uid)
 
 		if (u == NULL)
 			return false;
-		if (u == uid || (u->hash == uid->hash && cedar_uid_equal(u, uid)))
+		if (cedar_uid_same(u, uid))
 			return true;
 	}
 }

@@ -335,14 +335,20 @@ read_entity(CedarArena *arena, const CedarJson *j, CedarEntity *e, CedarError *e
 	return CEDAR_OK;
 }
 
-CedarEntity **
-cedar_entities_place(const CedarEntities *es, const CedarUid *uid)
+static inline CedarEntity **
+place_of(const CedarEntities *es, const CedarUid *uid)
 {
 	uint32_t	h = uid->hash & (es->cap - 1);
 
 	while (es->table[h] != NULL && !cedar_uid_same(es->table[h]->uid, uid))
 		h = (h + 1) & (es->cap - 1);
 	return &es->table[h];
+}
+
+CedarEntity **
+cedar_entities_place(const CedarEntities *es, const CedarUid *uid)
+{
+	return place_of(es, uid);
 }
 
 static bool
@@ -403,7 +409,7 @@ find_in_memory(void *userdata, const CedarUid *uid, CedarEntity **entity, CedarE
 	const CedarEntities *es = userdata;
 
 	(void) err;
-	*entity = es->n == 0 ? NULL : *cedar_entities_place(es, uid);
+	*entity = es->n == 0 ? NULL : *place_of(es, uid);
 	return CEDAR_OK;
 }
 

@@ -11,15 +11,17 @@
 
 #include "internal.h"
 
-/* A uid of the request; what is known of its entity is filled at first use. */
+/* A uid and what is known of its entity, which is filled at first use. */
 typedef struct CedarAsked
 {
 	const CedarUid *uid;
-	CedarEntity *entity;
-	const CedarUidSet *ancestors;
+	CedarEntity *entity;		/* NULL when there is none */
+	const CedarUidSet *ancestors;	/* NULL for none */
 	bool		found;			/* entity is filled */
 	bool		climbed;		/* ancestors is filled */
 } CedarAsked;
+
+#define CEDAR_ASKED_OTHER 3
 
 /* Lives on the stack of cedar_authorize; begins with cedar_eval_init. */
 typedef struct CedarEval
@@ -28,17 +30,15 @@ typedef struct CedarEval
 	const CedarEntitySource *source;
 	const CedarRequest *request;
 	CedarError *err;
+	CedarCode	code;			/* of the evaluation that failed last */
 
 	/* the policy at hand */
 	const char *block;
 	const CedarNode *nodes;
 
-	CedarAsked	asked[3];		/* principal, action, resource */
+	/* principal, action, resource; the last one that is none of those */
+	CedarAsked	asked[CEDAR_ASKED_OTHER + 1];
 	CedarValue	vars[4];		/* values of the variables */
-
-	/* the last entity found that is none of those; policies ask in rows */
-	const CedarUid *last_uid;
-	CedarEntity *last_entity;
 
 	uint64_t	steps;			/* left to do */
 } CedarEval;
@@ -113,9 +113,11 @@ extern CedarCode cedar_scope_matches(CedarEval *e, const CedarPolicy *policy,
 extern CedarCode cedar_eval_value(CedarEval *e, const CedarPiece *piece,
 								  CedarValue *out);
 
-/* Evaluate the condition of the policy at hand, which has one. */
-extern CedarCode cedar_eval_condition(CedarEval *e, const CedarPiece *piece,
-									  bool *result);
+/*
+ * Does the condition of the policy at hand, which has one, hold?  False, too,
+ * when its evaluation fails: e->code is then not CEDAR_OK.
+ */
+extern bool cedar_eval_condition(CedarEval *e, const CedarPiece *piece);
 
 /*
  * Evaluate one node of it again, behind cedar_eval_condition.  What the node

@@ -379,10 +379,10 @@ explain_condition(Explainer *x, const CedarPiece *piece)
 {
 	CedarExplanation *out = x->out;
 	uint32_t	node = piece->root;
-	bool		result;
 	bool		ok;
 	CedarSpan	span;
-	CedarCode	code = cedar_eval_condition(&x->eval, piece, &result);
+	bool		result = cedar_eval_condition(&x->eval, piece);
+	CedarCode	code = x->eval.code;
 
 	x->budget = LOOK_STEPS;
 	if (code != CEDAR_OK)

@@ -569,21 +569,29 @@ typedef struct Search
 	CedarEval  *eval;
 	const CedarIndex *index;
 	CedarCandidates *found;
+	uint32_t	actions;		/* whose groups were taken */
 	CedarKeptSearch *kept;		/* being filled, in this arena; or NULL */
 	CedarArena *arena;
 } Search;
 
-static inline CedarCode
-found_add(CedarEval *e, CedarCandidates *found, CedarFiledList list)
+static CEDAR_COLD CedarCode
+found_grow(CedarEval *e, CedarCandidates *found)
 {
 	void	   *lists = found->lists;
 
-	if (list.n == 0)
-		return CEDAR_OK;
-	if (CEDAR_UNLIKELY(found->n == found->cap) &&
-		!cedar_grow(e->arena, &lists, &found->cap, found->n + 1, sizeof(CedarFiledList)))
+	if (!cedar_grow(e->arena, &lists, &found->cap, found->n + 1, sizeof(CedarFiledList)))
 		return cedar_nomem(e->err);
 	found->lists = lists;
+	return CEDAR_OK;
+}
+
+static inline CedarCode
+found_add(CedarEval *e, CedarCandidates *found, CedarFiledList list)
+{
+	if (list.n == 0)
+		return CEDAR_OK;
+	if (CEDAR_UNLIKELY(found->n == found->cap))
+		TRY(found_grow(e, found));
 	found->lists[found->n++] = list;
 	return CEDAR_OK;
 }
@@ -633,16 +641,12 @@ take_ancestors(Search *s, const Group *group, KeyKind kind, CedarVar var)
 	return take_set(s, group, kind, ancestors);
 }
 
-/* What is filed under no key, or one of the principal. */
 static CedarCode
 take_by_principal(Search *s, const Group *group)
 {
 	const CedarRequest *request = s->eval->request;
 	uint32_t	kinds = group->kinds;
 
-	TRY(take_list(s, &group->always));
-	if (group->cap == 0)
-		return CEDAR_OK;
 	if (kinds & (1 << KEY_PRINCIPAL_EQ))
 		TRY(take_key(s, group, KEY_PRINCIPAL_EQ, request->principal->hash));
 	if (kinds & (1 << KEY_PRINCIPAL_IN))
@@ -676,17 +680,12 @@ take_by_resource(Search *s, const Group *group)
 	return take_resource(s, group);
 }
 
-/* What is filed in a group by both, or by the principal alone where the group is kept. */
 static CedarCode
-take_group(Search *s, const Group *group)
+keep_group(Search *s, const Group *group)
 {
 	CedarKeptSearch *kept = s->kept;
-	void	   *groups;
+	void	   *groups = kept->groups;
 
-	TRY(take_by_principal(s, group));
-	if (kept == NULL)
-		return take_by_resource(s, group);
-	groups = kept->groups;
 	if (!cedar_grow(s->arena, &groups, &kept->cap, kept->n_groups + 1, sizeof(void *)))
 		return cedar_nomem(s->eval->err);
 	kept->groups = groups;
@@ -694,22 +693,36 @@ take_group(Search *s, const Group *group)
 	return CEDAR_OK;
 }
 
-/* Take what is filed for an action; *taken counts the groups. */
+/*
+ * What is filed in a group under no key and by both, or by the principal alone
+ * where the group is kept.
+ */
+static inline CedarCode
+take_group(Search *s, const Group *group)
+{
+	TRY(take_list(s, &group->always));
+	if (group->cap != 0)
+		TRY(take_by_principal(s, group));
+	if (s->kept != NULL)
+		return keep_group(s, group);
+	return group->cap == 0 ? CEDAR_OK : take_by_resource(s, group);
+}
+
+/* Take what is filed for an action. */
 static CedarCode
-take_action(Search *s, uint32_t hash, uint32_t *taken)
+take_action(Search *s, uint32_t hash)
 {
 	const Group *groups = (const Group *) ((const char *) s->index + s->index->groups);
 	uint32_t	lo = 1;
 	uint32_t	hi = s->index->n_groups;
 
-	cedar_arena_check_interrupt(s->eval->arena);
 	while (lo < hi)
 	{
 		uint32_t	mid = lo + (hi - lo) / 2;
 
 		if (groups[mid].hash == hash)
 		{
-			++*taken;
+			s->actions++;
 			return take_group(s, &groups[mid]);
 		}
 		if (groups[mid].hash < hash)
@@ -773,23 +786,26 @@ take_groups(Search *s, bool *overlap)
 {
 	CedarEval  *e = s->eval;
 	const CedarIndex *index = s->index;
-	uint32_t	taken = 0;
 
 	found_begin(s->found);
 	TRY(take_group(s, (const Group *) ((const char *) index + index->groups)));
-	TRY(take_action(s, e->request->action->hash, &taken));
+	TRY(take_action(s, e->request->action->hash));
 	if (index->flags & ACTIONS_IN)
 	{
 		const CedarUidSet *ancestors;
 
 		TRY(cedar_eval_ancestors(e, CEDAR_VAR_ACTION, &ancestors));
 		for (uint32_t i = 0; ancestors != NULL && i < ancestors->cap; i++)
+		{
+			if (i % 64 == 63)
+				cedar_arena_check_interrupt(e->arena);
 			if (ancestors->slots[i] != NULL)
-				TRY(take_action(s, ancestors->slots[i]->hash, &taken));
+				TRY(take_action(s, ancestors->slots[i]->hash));
+		}
 	}
 
 	/* A policy is filed once a group, but may be in several. */
-	*overlap = taken > 1 && (index->flags & ACTIONS_SEVERAL);
+	*overlap = s->actions > 1 && (index->flags & ACTIONS_SEVERAL);
 	return CEDAR_OK;
 }
 

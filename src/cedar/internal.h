@@ -42,24 +42,56 @@ cedar_check_interrupt_at(const CedarArena *arena, size_t pos, size_t *next)
 /* A place in an arena to return to; what was allocated since is forgotten. */
 typedef struct CedarMark
 {
-	void	   *block;
+	struct CedarBlock *block;
 	size_t		used;
 } CedarMark;
-
-extern CedarMark cedar_arena_mark(const CedarArena *arena);
-extern void cedar_arena_release(CedarArena *arena, CedarMark mark);
 
 #if defined(__GNUC__)
 #define CEDAR_PRINTF(a, b) __attribute__((format(printf, a, b)))
 #define CEDAR_LIKELY(x) __builtin_expect(!!(x), 1)
 #define CEDAR_UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define CEDAR_COLD __attribute__((cold, noinline))
+#define CEDAR_NOINLINE __attribute__((noinline))
+#define CEDAR_ALWAYS_INLINE inline __attribute__((always_inline))
 #else
 #define CEDAR_PRINTF(a, b)
 #define CEDAR_LIKELY(x) (x)
 #define CEDAR_UNLIKELY(x) (x)
 #define CEDAR_COLD
+#define CEDAR_NOINLINE
+#define CEDAR_ALWAYS_INLINE inline
 #endif
+
+/* Blocks from the host; all of an arena but its look is in arena.c. */
+typedef struct CedarBlock
+{
+	struct CedarBlock *prev;
+	size_t		size;			/* usable bytes behind this header */
+} CedarBlock;
+
+struct CedarArena
+{
+	CedarHost	host;
+	CedarBlock *block;			/* the newest */
+	size_t		used;			/* of the newest */
+	size_t		bytes;			/* of all blocks */
+};
+
+extern void cedar_arena_drop_blocks(CedarArena *arena, const CedarBlock *keep);
+
+static inline CedarMark
+cedar_arena_mark(const CedarArena *arena)
+{
+	return (CedarMark) {arena->block, arena->used};
+}
+
+static inline void
+cedar_arena_release(CedarArena *arena, CedarMark mark)
+{
+	if (CEDAR_UNLIKELY(arena->block != mark.block))
+		cedar_arena_drop_blocks(arena, mark.block);
+	arena->used = mark.used;
+}
 
 /* Pass a failure on to the caller. */
 #define TRY(call) \
@@ -139,7 +171,7 @@ cedar_str_equal(const CedarStr *a, const CedarStr *b)
 {
 	return a == b ||
 		(a->hash == b->hash && a->len == b->len &&
-		 memcmp(a->bytes, b->bytes, a->len) == 0);
+		 cedar_bytes_equal(a->bytes, b->bytes, a->len));
 }
 
 /* Ascending byte order, a prefix first: the order of all lists of names. */
@@ -150,14 +182,7 @@ static inline bool
 cedar_uid_has_type(const CedarUid *uid, const CedarStr *type)
 {
 	return uid->type_hash == type->hash && uid->type_len == type->len &&
-		memcmp(uid->bytes, type->bytes, type->len) == 0;
-}
-
-/* cedar_uid_equal, but most of the time no call. */
-static inline bool
-cedar_uid_same(const CedarUid *a, const CedarUid *b)
-{
-	return a == b || (a->hash == b->hash && cedar_uid_equal(a, b));
+		cedar_bytes_equal(uid->bytes, type->bytes, type->len);
 }
 
 static inline bool

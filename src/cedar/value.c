@@ -122,10 +122,7 @@ cedar_uid_make(CedarArena *arena, const char *type, size_t type_len,
 bool
 cedar_uid_equal(const CedarUid *a, const CedarUid *b)
 {
-	return a == b ||
-		(a->hash == b->hash && a->type_len == b->type_len &&
-		 a->id_len == b->id_len &&
-		 memcmp(a->bytes, b->bytes, (size_t) a->type_len + a->id_len) == 0);
+	return cedar_uid_same(a, b);
 }
 
 bool
@@ -602,20 +599,12 @@ cedar_set_contains(const CedarSet *set, const CedarValue *v)
 	return false;
 }
 
-const CedarSlot *
-cedar_record_get(const CedarRecord *rec, const CedarStr *key)
+static CEDAR_NOINLINE const CedarSlot *
+search_record(const CedarRecord *rec, const CedarStr *key)
 {
 	uint32_t	lo = 0;
 	uint32_t	hi = rec->n;
 
-	if (hi <= 8)
-	{
-		for (; lo < hi; lo++)
-			if (rec->fields[lo].key.hash == key->hash &&
-				cedar_str_equal(cedar_slot_str(&rec->fields[lo].key), key))
-				return &rec->fields[lo].value;
-		return NULL;
-	}
 	while (lo < hi)
 	{
 		uint32_t	mid = lo + (hi - lo) / 2;
@@ -628,6 +617,19 @@ cedar_record_get(const CedarRecord *rec, const CedarStr *key)
 		else
 			hi = mid;
 	}
+	return NULL;
+}
+
+const CedarSlot *
+cedar_record_get(const CedarRecord *rec, const CedarStr *key)
+{
+	uint32_t	hash = key->hash;
+
+	if (rec->n > 8)
+		return search_record(rec, key);
+	for (const CedarField *f = rec->fields, *end = f + rec->n; f < end; f++)
+		if (f->key.hash == hash && cedar_str_equal(cedar_slot_str(&f->key), key))
+			return &f->value;
 	return NULL;
 }
 

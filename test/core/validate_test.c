@@ -309,7 +309,7 @@ test_faults(void)
 		faults_stack(whats[i].name, run, &whats[i]);
 		faults_interrupts(whats[i].name, run, &whats[i]);
 	}
-	printf("%ld failures of memory\n", injected);
+	printf("# %ld failures of the allocator injected\n", injected);
 }
 
 int
