@@ -45,8 +45,9 @@ EXTRA_CLEAN = test/results test/regression.diffs test/regression.out \
 PG_CFLAGS = -std=gnu11 -fvisibility=hidden -Wextra -Wno-unused-parameter \
 	-Wno-sign-compare -Wno-missing-field-initializers \
 	-Wno-declaration-after-statement
-# libsodium has the faster Argon2id; without it, passwords use scrypt.
-ifeq (0,$(shell pkg-config --exists libsodium 2>/dev/null; echo $$?))
+# libsodium has the faster Argon2id; without it (WITH_SODIUM=no leaves it out)
+# OpenSSL 3.2 has one, and passwords use scrypt where there is none.
+ifeq (yes 0,$(or $(WITH_SODIUM),yes) $(shell pkg-config --exists libsodium 2>/dev/null; echo $$?))
 PG_CPPFLAGS += -DUSE_LIBSODIUM $(shell pkg-config --cflags libsodium)
 SHLIB_LINK += $(shell pkg-config --libs libsodium)
 endif

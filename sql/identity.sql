@@ -66,6 +66,11 @@ LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'authz_password_is_current';
 COMMENT ON FUNCTION authz.password_is_current(text) IS
 	'Was this hash made by the algorithm and with the costs that are set now?';
 
+CREATE FUNCTION authz.password_argon2() RETURNS text
+LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'authz_password_argon2';
+COMMENT ON FUNCTION authz.password_argon2() IS
+	'The library that computes Argon2 here: libsodium, OpenSSL (from 3.2 on); null: none, so that such hashes cannot be verified';
+
 CREATE FUNCTION authz.password_check_hash(hash text) RETURNS text
 LANGUAGE c IMMUTABLE STRICT AS 'MODULE_PATHNAME', 'authz_password_check_hash';
 COMMENT ON FUNCTION authz.password_check_hash(text) IS
@@ -752,7 +757,7 @@ REVOKE ALL ON FUNCTION
 	authz.bytes_equal(bytea, bytea), authz.base64url(bytea), authz.base64url_decode(text),
 	authz.password_hash(text), authz.password_verify(text, text),
 	authz.password_attempt(text, text, text, text), authz.password_is_current(text),
-	authz.password_check_hash(text), authz.password_is_common(text),
+	authz.password_argon2(), authz.password_check_hash(text), authz.password_is_common(text),
 	authz.email_fold(text), authz.email_normalize(text),
 	authz.users_map(), authz.get_user(uuid), authz.get_users_batch(uuid[]),
 	authz.outbox_put(text, uuid, jsonb), authz.outbox_take(integer),

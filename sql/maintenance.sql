@@ -191,6 +191,15 @@ BEGIN
 	fix := CASE WHEN NOT ok THEN 'Call authz.maintain().' END;
 	RETURN NEXT;
 
+	subject := 'passwords';
+	SELECT count(*) INTO a FROM authz.user_passwords p WHERE p.hash ~ '^(argon2)?\$argon2' AND authz.password_argon2() IS NULL;
+	ok := a.count = 0;
+	state := format('new ones by %s; ', authz.setting('authz.password_algorithm'))
+		|| coalesce('Argon2 by ' || authz.password_argon2(), 'built without libsodium, and OpenSSL has no Argon2 before 3.2')
+		|| CASE WHEN NOT ok THEN format(': %s cannot sign in', a.count) ELSE '' END;
+	fix := CASE WHEN NOT ok THEN 'Build authz with libsodium or OpenSSL 3.2, or have these users reset their passwords.' END;
+	RETURN NEXT;
+
 	subject := 'outbox';
 	ok := NOT EXISTS (SELECT FROM authz.outbox o WHERE o.created_at < now() - interval '1 hour');
 	state := (SELECT count(*) || ' messages wait' || coalesce(', since ' || min(o.created_at)::timestamptz(0), '') FROM authz.outbox o);

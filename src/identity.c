@@ -88,6 +88,7 @@ PG_FUNCTION_INFO_V1(authz_setting);
 PG_FUNCTION_INFO_V1(authz_casefold);
 PG_FUNCTION_INFO_V1(authz_password_hash);
 PG_FUNCTION_INFO_V1(authz_password_verify);
+PG_FUNCTION_INFO_V1(authz_password_argon2);
 PG_FUNCTION_INFO_V1(authz_password_attempt);
 PG_FUNCTION_INFO_V1(authz_password_is_current);
 PG_FUNCTION_INFO_V1(authz_password_check_hash);
@@ -251,7 +252,7 @@ raise_code(PasswordCode code)
 			ereport(ERROR,
 					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 					 errmsg("this build has no Argon2"),
-					 errhint("Build authz with libsodium, or set authz.password_algorithm to scrypt.")));
+					 errhint("Build authz with libsodium or OpenSSL 3.2.")));
 			break;
 		case PASSWORD_COSTLY:
 			ereport(ERROR,
@@ -440,6 +441,16 @@ authz_password_attempt(PG_FUNCTION_ARGS)
 		else
 		{
 			code = verify_password(password, hash != NULL ? hash : dummy);
+			if (hash != NULL && code == PASSWORD_UNSUPPORTED)
+			{
+				/* Not what the caller is told, nor in what time. */
+				ereport(LOG_SERVER_ONLY,
+						(errmsg("the password of \"%s\" cannot be verified: this build has no Argon2",
+								text_to_cstring(account)),
+						 errhint("Build authz with libsodium or OpenSSL 3.2, or let the user reset the password.")));
+				(void) verify_password(password, dummy);
+				code = PASSWORD_WRONG;
+			}
 			if (hash != NULL && code != PASSWORD_OK && code != PASSWORD_WRONG)
 				raise_code(code);
 			if (hash != NULL && code == PASSWORD_OK)
@@ -474,6 +485,17 @@ authz_password_is_current(PG_FUNCTION_ARGS)
 
 	password_params(&params);
 	PG_RETURN_BOOL(password_is_current(text_to_cstring(PG_GETARG_TEXT_PP(0)), &params));
+}
+
+/* password_argon2() → text: the library that computes it; null: none. */
+Datum
+authz_password_argon2(PG_FUNCTION_ARGS)
+{
+	const char *library = password_argon2();
+
+	if (library == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(cstring_to_text(library));
 }
 
 /* password_check_hash(hash text) → text: itself; raises when it is none. */
@@ -664,9 +686,9 @@ authz_execute_as_owner(PG_FUNCTION_ARGS)
 static bool
 algorithm_check(int *newval, void **extra, GucSource source)
 {
-	if (*newval == PASSWORD_ARGON2ID && !password_has_argon2())
+	if (*newval == PASSWORD_ARGON2ID && password_argon2() == NULL)
 	{
-		GUC_check_errdetail("This build of authz has no libsodium.");
+		GUC_check_errdetail("This build of authz has no libsodium, and OpenSSL has Argon2 from 3.2 on only.");
 		return false;
 	}
 	return true;
@@ -721,7 +743,7 @@ authz_identity_init(void)
 							 "How new passwords are hashed.",
 							 NULL,
 							 &password_algorithm,
-							 password_has_argon2() ? PASSWORD_ARGON2ID : PASSWORD_SCRYPT,
+							 password_argon2() != NULL ? PASSWORD_ARGON2ID : PASSWORD_SCRYPT,
 							 password_algorithms,
 							 PGC_SUSET, 0,
 							 algorithm_check, NULL, NULL);

@@ -18,6 +18,8 @@
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
+#include <openssl/kdf.h>
+#include <openssl/params.h>
 #include <openssl/rand.h>
 #ifdef USE_LIBSODIUM
 #include <sodium.h>
@@ -68,15 +70,51 @@ typedef struct Parsed
 	Bytes		signer;
 } Parsed;
 
-bool
-password_has_argon2(void)
-{
+/* ---------------------------------------------- Argon2, of whichever library */
+
 #ifdef USE_LIBSODIUM
-	return true;
-#else
-	return false;
-#endif
+
+const char *
+password_argon2(void)
+{
+	return "libsodium";
 }
+
+#else
+
+/* OpenSSL has it from 3.2 on; the one that runs counts, not its headers. */
+const char *
+password_argon2(void)
+{
+	EVP_KDF    *kdf = EVP_KDF_fetch(NULL, "ARGON2ID", NULL);
+
+	EVP_KDF_free(kdf);
+	return kdf != NULL ? "OpenSSL" : NULL;
+}
+
+static bool
+argon2(Scheme scheme, const char *password, size_t len, const Bytes *salt,
+	   uint32_t memory, uint32_t iterations, uint32_t lanes,
+	   unsigned char *key, size_t key_len)
+{
+	EVP_KDF    *kdf = EVP_KDF_fetch(NULL, scheme == SCHEME_ARGON2ID ? "ARGON2ID" : "ARGON2I", NULL);
+	EVP_KDF_CTX *ctx = kdf == NULL ? NULL : EVP_KDF_CTX_new(kdf);
+	OSSL_PARAM	params[] = {
+		OSSL_PARAM_construct_octet_string("pass", (void *) password, len),
+		OSSL_PARAM_construct_octet_string("salt", (void *) salt->data, salt->len),
+		OSSL_PARAM_construct_uint32("memcost", &memory),
+		OSSL_PARAM_construct_uint32("iter", &iterations),
+		OSSL_PARAM_construct_uint32("lanes", &lanes),
+		OSSL_PARAM_construct_end()
+	};
+	bool		done = ctx != NULL && EVP_KDF_derive(ctx, key, key_len, params) == 1;
+
+	EVP_KDF_CTX_free(ctx);
+	EVP_KDF_free(kdf);
+	return done;
+}
+
+#endif
 
 /* ---------------------------------------------------------------- reading */
 
@@ -197,7 +235,7 @@ parse_argon2(const char *s, Parsed *parsed)
 	parsed->memory = (uint32_t) memory;
 	parsed->iterations = (uint32_t) iterations;
 	parsed->p = lanes;
-	return password_has_argon2() ? PASSWORD_OK : PASSWORD_UNSUPPORTED;
+	return password_argon2() != NULL ? PASSWORD_OK : PASSWORD_UNSUPPORTED;
 }
 
 static PasswordCode
@@ -409,7 +447,15 @@ verify_argon2(const char *password, const Parsed *parsed)
 	/* It does not say whether the memory was there: a failure is a no. */
 	return rc == 0 ? PASSWORD_OK : PASSWORD_WRONG;
 #else
-	return PASSWORD_UNSUPPORTED;
+	unsigned char key[BYTES_MAX];
+	PasswordCode code = PASSWORD_MEMORY;
+
+	if (argon2(parsed->scheme, password, strlen(password), &parsed->salt,
+			   parsed->memory, parsed->iterations, (uint32_t) parsed->p,
+			   key, parsed->hash.len))
+		code = compare(key, &parsed->hash);
+	OPENSSL_cleanse(key, sizeof(key));
+	return code;
 #endif
 }
 
@@ -590,14 +636,16 @@ PasswordCode
 password_hash(const char *password, size_t len, const PasswordParams *params,
 			  char out[PASSWORD_HASH_SIZE])
 {
-	unsigned char salt[SALT_SIZE];
+	Bytes		salt = {.len = SALT_SIZE};
 	unsigned char key[KEY_SIZE];
-	char	   *at;
+	char	   *at = out;
 	bool		done;
 
+	if (params->algorithm == PASSWORD_ARGON2ID && password_argon2() == NULL)
+		return PASSWORD_UNSUPPORTED;
+#ifdef USE_LIBSODIUM
 	if (params->algorithm == PASSWORD_ARGON2ID)
 	{
-#ifdef USE_LIBSODIUM
 		char		phc[crypto_pwhash_argon2id_STRBYTES];
 
 		if (sodium_init() < 0 ||
@@ -607,25 +655,33 @@ password_hash(const char *password, size_t len, const PasswordParams *params,
 			return PASSWORD_MEMORY;
 		snprintf(out, PASSWORD_HASH_SIZE, "%s", phc);
 		return PASSWORD_OK;
-#else
-		return PASSWORD_UNSUPPORTED;
+	}
 #endif
-	}
 
-	if (RAND_bytes(salt, sizeof(salt)) != 1)
+	if (RAND_bytes(salt.data, SALT_SIZE) != 1)
 		return PASSWORD_MEMORY;
-	done = scrypt(password, len, salt, sizeof(salt),
-				  UINT64_C(1) << params->scrypt_ln, params->scrypt_r,
-				  params->scrypt_p, key, sizeof(key));
-	if (done)
+#ifndef USE_LIBSODIUM
+	if (params->algorithm == PASSWORD_ARGON2ID)
 	{
-		at = out + snprintf(out, PASSWORD_HASH_SIZE, "$scrypt$ln=%u,r=%u,p=%u$",
-							params->scrypt_ln, params->scrypt_r,
-							params->scrypt_p);
-		at = put_base64(at, salt, sizeof(salt));
-		*at++ = '$';
-		put_base64(at, key, sizeof(key));
+		done = argon2(SCHEME_ARGON2ID, password, len, &salt,
+					  params->argon2_memory, params->argon2_iterations, 1,
+					  key, sizeof(key));
+		at += snprintf(out, PASSWORD_HASH_SIZE, "$argon2id$v=19$m=%u,t=%u,p=1$",
+					   params->argon2_memory, params->argon2_iterations);
 	}
+	else
+#endif
+	{
+		done = scrypt(password, len, salt.data, SALT_SIZE,
+					  UINT64_C(1) << params->scrypt_ln, params->scrypt_r,
+					  params->scrypt_p, key, sizeof(key));
+		at += snprintf(out, PASSWORD_HASH_SIZE, "$scrypt$ln=%u,r=%u,p=%u$",
+					   params->scrypt_ln, params->scrypt_r,
+					   params->scrypt_p);
+	}
+	at = put_base64(at, salt.data, SALT_SIZE);
+	*at++ = '$';
+	put_base64(at, key, sizeof(key));
 	OPENSSL_cleanse(key, sizeof(key));
 	return done ? PASSWORD_OK : PASSWORD_MEMORY;
 }

@@ -7,8 +7,9 @@
  * libsodium.  Nothing of PostgreSQL: failures come back as a code.  No state,
  * no memory that outlives a call; what was secret is overwritten.
  *
- * New hashes are Argon2id (RFC 9106) as PHC strings, or scrypt (RFC 7914)
- * where libsodium is not built in.  Verified are, beside those:
+ * New hashes are Argon2id (RFC 9106) as PHC strings, or scrypt (RFC 7914).
+ * Argon2 is libsodium's; where that is not built in, OpenSSL's (from 3.2 on);
+ * with neither there is none.  Verified are, beside those:
  *
  *	 $argon2id$, $argon2i$				PHC
  *	 $2a$, $2b$, $2y$					bcrypt
@@ -61,8 +62,8 @@ typedef struct PasswordParams
 /* The longest hash that is read. */
 #define PASSWORD_HASH_MAX 1024
 
-/* Is Argon2 built in? */
-extern bool password_has_argon2(void);
+/* The library that computes Argon2; NULL: none. */
+extern const char *password_argon2(void);
 
 /* Hash with a new random salt. */
 extern PasswordCode password_hash(const char *password, size_t len,

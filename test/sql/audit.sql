@@ -5,6 +5,7 @@
 \set VERBOSITY terse
 SET timezone = 'UTC';
 SET authz.argon2_memory = '1MB';
+SET authz.scrypt_cost = 10;
 SET authz.issuer = 'https://auth.example.com';
 SET authz.audience = 'example';
 DELETE FROM authz.audit_logs;

@@ -4,6 +4,7 @@ SELECT count(*) AS default_accounts FROM authz.users;
 \pset format unaligned
 \set SHOW_CONTEXT never
 SET authz.argon2_memory = '1MB';
+SET authz.scrypt_cost = 10;
 
 -- Hashes that others made (test/identity/hashes.py) of `correct horse battery`.
 CREATE TEMP TABLE hashes (name text, hash text);
@@ -29,20 +30,19 @@ INSERT INTO hashes VALUES
 	('Keycloak pbkdf2-sha256', '$pbkdf2-sha256$i=2750,l=64$MDEyMzQ1Njc4OWFiY2RlZg==$MU+PDyYp6qyuigtr5VjPxvSC4mfcCOzgPf5ZV9DukVfe8G4sEXbierOYBlN2AMsEG+svqAaCm+CWeL456Mojkg=='),
 	('Keycloak pbkdf2-sha512', '$pbkdf2-sha512$i=2100,l=64$MDEyMzQ1Njc4OWFiY2RlZg==$I3Y7g3x5mLEvqBrZ7zd84Ns3nZRZbwaVO31P1+S1j6c+ro/coKGHVDrz9Gyh6lMKaO9s/v28+cTRxPWxXaYUGw=='),
 	('Firebase', '$fbscrypt$v=1,n=14,r=8,p=1,ss=Bw==,sk=jxspr8Ki0RYycVU8zykbdLGjFQ3McFUH0uiiTvC8pVMXAn210wjLNmdZJzxUECKbm0QsEmYUSDzZvpjeJ9WmXA==$42xEC+ixf3L2lw==$RJkBVVJmq2D8z/P8tVAJsfbxFyFigzGZ/ZYbhXRpcO8eM8P7B9iMegRBywYXvJPgxpf783rPSVXOZ0CE5x+Q/g==');
-SELECT name, authz.password_verify('correct horse battery', hash) AS "right",
-	authz.password_verify('correct horse batterz', hash) AS "wrong", authz.password_is_current(hash) AS current
-FROM hashes;
--- A password that libcrypt does not take is wrong, as with other hashes; bcrypt looks at 72 bytes.
-SELECT DISTINCT authz.password_verify(repeat('x', 600), hash) AS long FROM hashes;
-SELECT authz.password_verify(repeat('x', 600), h) AS "right", authz.password_verify(repeat('y', 600), h) AS "wrong"
-FROM (VALUES ('$2b$04$abcdefghijklmnopqrstuubzadhGtS2zEF.gu0yd0opP6cVzb.e0i')) x (h);
--- Any bit of a hash that is another makes it another password's, or no hash.
 CREATE FUNCTION verify(password text, hash text) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
 	RETURN authz.password_verify(password, hash);
 EXCEPTION WHEN OTHERS THEN
 	RETURN SQLSTATE || ' ' || SQLERRM;
 END $$;
+SELECT name, verify('correct horse battery', hash) AS "right", verify('correct horse batterz', hash) AS "wrong", authz.password_is_current(hash) AS current
+FROM hashes;
+-- A password that libcrypt does not take is wrong, as with other hashes; bcrypt looks at 72 bytes.
+SELECT DISTINCT verify(repeat('x', 600), hash) AS long FROM hashes;
+SELECT authz.password_verify(repeat('x', 600), h) AS "right", authz.password_verify(repeat('y', 600), h) AS "wrong"
+FROM (VALUES ('$2b$04$abcdefghijklmnopqrstuubzadhGtS2zEF.gu0yd0opP6cVzb.e0i')) x (h);
+-- Any bit of a hash that is another makes it another password's, or no hash.
 SELECT name, count(*) FILTER (WHERE verify('correct horse battery', overlay(hash PLACING c FROM at)) = 'true') AS still_right
 FROM hashes, (SELECT hash AS h, length(hash) - 8 AS at FROM hashes) p, unnest('{A,b}'::text[]) c
 WHERE h = hash AND substr(hash, at, 1) <> c GROUP BY name HAVING count(*) FILTER (WHERE verify('correct horse battery', overlay(hash PLACING c FROM at)) = 'true') > 0;
@@ -54,12 +54,22 @@ SELECT h, verify('x', h) FROM unnest(ARRAY['', '$', 'plain', '$1$salt$hash', '$2
 	'$pbkdf2-sha256$i=0,l=32$MDEy$MDEyMzQ1Njc4OWFiY2RlZg', '$pbkdf2-sha256$i=999999999,l=16$MDEy$MDEyMzQ1Njc4OWFiY2RlZg', '$pbkdf2-sha256$i=1000,l=17$MDEy$MDEyMzQ1Njc4OWFiY2RlZg',
 	'$pbkdf2-sha256$1000$MDEy$MDEyMzQ1Njc4OWFiY2RlZh', 'pbkdf2_sha256$1000$salt', '$5$rounds=999999999$salt$hash', repeat('x', 2000)]) h;
 
+-- Where neither libsodium nor OpenSSL has Argon2, such a hash is refused, and at a sign-in its owner's password is wrong (identity_1.out).
+SHOW authz.password_algorithm;
+SET authz.password_algorithm = 'argon2id';
+RESET authz.password_algorithm;
+SELECT name, authz.password_check_hash(hash) = hash AS accepted FROM hashes WHERE name = 'argon2id';
+SELECT name, (authz.password_attempt('correct horse battery', hash, name || '@example.com', NULL)).result FROM hashes WHERE name IN ('argon2i', 'scrypt');
+INSERT INTO authz.users (id, email) VALUES ('00000000-0000-0000-0000-0000000000a2', 'argon2@example.com');
+INSERT INTO authz.user_passwords (user_id, hash) SELECT '00000000-0000-0000-0000-0000000000a2', hash FROM hashes WHERE name = 'Django argon2';
+SELECT replace(state, 'Argon2 by OpenSSL', 'Argon2 by libsodium') AS state, ok, fix FROM authz.doctor() WHERE subject = 'passwords';
+DELETE FROM authz.users;
+
 -- Our own: Argon2id by default, scrypt where that is chosen; an NFKC variant is the same password.
 SELECT authz.password_hash('correct horse battery') LIKE '$argon2id$v=19$m=1024,t=2,p=1$%' AS argon2id;
 SELECT authz.password_hash('x') <> authz.password_hash('x') AS salted;
 SELECT authz.password_verify(U&'\FB01sch und A\030Angstr\00F6m', authz.password_hash(U&'fisch und \00C5ngstro\0308m')) AS nfkc;
 SELECT authz.password_verify('Fisch', authz.password_hash('fisch')) AS case_matters;
-SET authz.scrypt_cost = 10;
 SET authz.password_algorithm = 'scrypt';
 SELECT h LIKE '$scrypt$ln=10,r=8,p=3$%' AS scrypt, authz.password_verify('x', h) AS "right", authz.password_verify('y', h) AS "wrong", authz.password_is_current(h) AS current
 FROM authz.password_hash('x') h;

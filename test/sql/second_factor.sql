@@ -3,6 +3,7 @@
 \pset format unaligned
 \set SHOW_CONTEXT never
 SET authz.argon2_memory = '1MB';
+SET authz.scrypt_cost = 10;
 SET authz.issuer = 'https://auth.example.com';
 SET authz.audience = 'example';
 SELECT authz.signing_key_create() IS NOT NULL AS key;

@@ -3,6 +3,7 @@
 \pset format unaligned
 \set SHOW_CONTEXT never
 SET authz.argon2_memory = '1MB';
+SET authz.scrypt_cost = 10;
 SELECT authz.user_create('alice@example.com', 'correct horse battery') AS alice \gset
 -- Tokens need a name for who makes them.
 SELECT authz.login('alice@example.com', 'correct horse battery');
