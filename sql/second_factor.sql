@@ -198,22 +198,15 @@ AS $$
 BEGIN
 	PERFORM authz.refuse_read_only();
 	retry_after := authz.throttle_reserve('second_factor', user_id::text);
-	IF retry_after <> 0 THEN
-		retry_after := nullif(retry_after, -1);
-		result := 'throttled';
-		RETURN;
-	END IF;
-	retry_after := NULL;
-	IF code ~ '^[0-9]{6}$' THEN
-		result := CASE WHEN authz.totp_check(user_id, code) THEN 'otp' END;
-	ELSE
-		result := CASE WHEN authz.recovery_code_use(user_id, code) THEN 'recovery' END;
-	END IF;
-	IF result IS NULL THEN
-		result := 'wrong';
-		PERFORM authz.audit_failure('second_factor_failed', user_id, json_build_object('result', result));
-	ELSE
+	result := CASE WHEN retry_after <> 0 THEN 'throttled'
+		WHEN code ~ '^[0-9]{6}$' THEN CASE WHEN authz.totp_check(user_id, code) THEN 'otp' ELSE 'wrong' END
+		WHEN authz.recovery_code_use(user_id, code) THEN 'recovery'
+		ELSE 'wrong' END;
+	retry_after := CASE WHEN retry_after > 0 THEN retry_after END;
+	IF result IN ('otp', 'recovery') THEN
 		PERFORM authz.throttle_clear('second_factor', user_id::text);
+	ELSE
+		PERFORM authz.audit_failure('second_factor_failed', user_id, json_build_object('result', result));
 	END IF;
 END
 $$;

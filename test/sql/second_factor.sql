@@ -105,6 +105,8 @@ SELECT authz.second_factor(:'needed'::jsonb->>'mfa_token', code(:'alice')) AS lo
 SELECT authz.throttle_clear('second_factor', :'alice') AS cleared;
 RESET authz.login_lock_failures;
 RESET authz.login_account_failures;
+SELECT authz.audit_drain() >= 0 AS drained;
+SELECT DISTINCT details->>'result' AS audited FROM authz.audit_logs WHERE event = 'second_factor_failed' ORDER BY 1;
 
 -- A password reset leaves the second factor in force.
 SELECT authz.request_password_reset('alice@example.com');
