@@ -350,7 +350,8 @@ gateway_claims(void)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("the claims of the request are not a JSON object")));
-	if (authz_issuer_any())
+	/* Of a request without a token they are the role alone, and name nobody. */
+	if (JB_ROOT_COUNT(object_without(claims, "role")) > 0 && authz_issuer_any())
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("the claims of the request do not tell whose they are"),

@@ -116,6 +116,9 @@ RESET SESSION AUTHORIZATION;
 INSERT INTO authz.trusted_issuers (issuer, jwks, audience) VALUES ('https://foreign.example.com', :'jwks', 'api');
 SET SESSION AUTHORIZATION regress_authz_gateway;
 SELECT authz.current_principal();
+-- Without a token there is only a role, and nobody.
+SET request.jwt.claims = '{"role": "regress_authz_gateway"}';
+SELECT authz.current_principal();
 RESET request.jwt.claims;
 SELECT authz.current_principal();
 RESET SESSION AUTHORIZATION;
