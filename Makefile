@@ -35,7 +35,7 @@ ISOLATION += signing_key_change
 ISOLATION += policy_schema
 ISOLATION += audit_move
 ISOLATION += entity_map entity_serializable
-ISOLATION += audit_month
+ISOLATION += audit_month audit_create
 ISOLATION += user_stats protect_plan
 ISOLATION_OPTS = --inputdir=test/isolation --load-extension=authz
 

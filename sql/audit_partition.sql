@@ -137,6 +137,8 @@ DECLARE
 	m record := authz.audit_month(month);
 	former_timeout text := current_setting('lock_timeout');
 BEGIN
+	/* Two who make months take turns; nobody else waits for this lock. */
+	LOCK TABLE ONLY authz.audit_logs IN SHARE UPDATE EXCLUSIVE MODE;
 	IF EXISTS (SELECT FROM authz.audit_partitions() p WHERE p.month = (m.lo AT TIME ZONE 'UTC')::date) THEN
 		RETURN false;
 	END IF;
