@@ -20,7 +20,7 @@ DATA = data/common_passwords.bin
 
 REGRESS = cedar entity policy policy_link policy_layers check check_batch check_explain token
 REGRESS += token_sign token_key token_issuer token_cache
-REGRESS += identity identity_import session second_factor
+REGRESS += identity identity_argon2 identity_import session second_factor
 REGRESS += stats audit audit_partition maintenance
 REGRESS += policy_schema policy_apply policy_history
 REGRESS += filter protect migration
