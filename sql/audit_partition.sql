@@ -88,7 +88,7 @@ BEGIN
 	END IF;
 	EXECUTE format('CREATE TABLE authz.%I (LIKE authz.audit_logs INCLUDING DEFAULTS,'
 				   ' CONSTRAINT month CHECK (created_at >= %L AND created_at < %L))', prefix || m.suffix, m.lo, m.hi);
-	EXECUTE format('REVOKE ALL ON authz.%I FROM PUBLIC', prefix || m.suffix);
+	PERFORM authz.keep_private(format('authz.%I', prefix || m.suffix)::regclass);
 	EXECUTE format('CREATE INDEX %I ON authz.%I (created_at DESC)', 'idx_audit_logs_timestamp_' || m.suffix, prefix || m.suffix);
 	EXECUTE format('CREATE INDEX %I ON authz.%I (actor, created_at DESC)', 'idx_audit_logs_actor_' || m.suffix, prefix || m.suffix);
 	EXECUTE format('CREATE INDEX %I ON authz.%I (target, created_at DESC)', 'idx_audit_logs_target_' || m.suffix, prefix || m.suffix);
@@ -201,7 +201,7 @@ BEGIN
 		INSERT INTO authz.audit_moves (month, copied_to) VALUES (due, (authz.audit_month(due)).lo);
 	END LOOP;
 	CREATE TABLE authz.audit_logs_moving_rest (LIKE authz.audit_logs INCLUDING DEFAULTS);
-	REVOKE ALL ON authz.audit_logs_moving_rest FROM PUBLIC;
+	PERFORM authz.keep_private('authz.audit_logs_moving_rest');
 	ALTER EXTENSION authz ADD TABLE authz.audit_logs_moving_rest;
 	PERFORM authz.wal_flush();
 	PERFORM set_config('lock_timeout', '50ms', true);

@@ -37,3 +37,20 @@ COMMENT ON SCHEMA authz IS
 
 /* The stateless functions and the type are for everybody. */
 GRANT USAGE ON SCHEMA authz TO PUBLIC;
+
+CREATE FUNCTION authz.keep_private(relation regclass) RETURNS void
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	grantee text;
+BEGIN
+	FOR grantee IN SELECT DISTINCT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END
+				   FROM pg_class c, aclexplode(c.relacl) a WHERE c.oid = relation AND a.grantee <> c.relowner LOOP
+		EXECUTE format('REVOKE ALL ON %s FROM %s', relation, grantee);
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION authz.keep_private(regclass) IS
+	'Takes back, of a relation just made, what ALTER DEFAULT PRIVILEGES has given to others';
+REVOKE ALL ON FUNCTION authz.keep_private(regclass) FROM PUBLIC;

@@ -227,3 +227,21 @@ BEGIN
 	END LOOP;
 	RAISE INFO 'more than 100: %', called > 100;
 END $$;
+-- Default privileges give nobody anything of it, of audit months made later neither.
+BEGIN;
+CREATE ROLE regress_authz_reader;
+ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO regress_authz_reader;
+ALTER DEFAULT PRIVILEGES GRANT ALL ON SEQUENCES TO regress_authz_reader;
+ALTER DEFAULT PRIVILEGES GRANT ALL ON FUNCTIONS TO regress_authz_reader;
+ALTER DEFAULT PRIVILEGES GRANT ALL ON SCHEMAS TO regress_authz_reader;
+SET LOCAL client_min_messages = warning;
+DROP EXTENSION authz CASCADE;
+CREATE EXTENSION authz;
+SELECT authz.audit_partition_create('2001-01-01');
+SELECT a.grantee::regrole, a.privilege_type, c.oid::regclass FROM pg_class c, aclexplode(c.relacl) a
+WHERE c.relnamespace IN ('authz'::regnamespace, 'authz_api'::regnamespace) AND a.grantee <> c.relowner;
+SELECT a.grantee::regrole, p.oid::regprocedure FROM pg_proc p, aclexplode(p.proacl) a
+WHERE p.pronamespace IN ('authz'::regnamespace, 'authz_api'::regnamespace) AND a.grantee NOT IN (0, p.proowner);
+SELECT a.grantee::regrole, a.privilege_type, n.oid::regnamespace FROM pg_namespace n, aclexplode(n.nspacl) a
+WHERE n.nspname LIKE 'authz%' AND a.grantee NOT IN (0, n.nspowner);
+ROLLBACK;
