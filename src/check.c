@@ -79,7 +79,7 @@ typedef struct RecentUid
 	CedarUid   *uid;			/* its bytes have room for UID_BYTES_MAX */
 } RecentUid;
 
-static RecentUid recent_uids[UIDS_MAX];	/* last asked first */
+static RecentUid recent_uids[UIDS_MAX];	/* last asked first, but for the first two */
 
 static inline bool
 uid_is(const CedarUid *uid, const struct varlena *value)
@@ -110,8 +110,11 @@ recent_uid(CedarArena *arena, Datum value, uint64 *serial)
 		if (!uid_is(recent_uids[i].uid, packed))
 			continue;
 		recent = recent_uids[i];
-		memmove(&recent_uids[1], &recent_uids[0], i * sizeof(RecentUid));
-		recent_uids[0] = recent;
+		if (i > 1)
+		{
+			memmove(&recent_uids[1], &recent_uids[0], i * sizeof(RecentUid));
+			recent_uids[0] = recent;
+		}
 		*serial = recent.serial;
 		return recent.uid;
 	}

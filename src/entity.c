@@ -88,11 +88,35 @@ authz_stored_find(AuthzScan *scan, const CedarUid *uid)
 	return found ? scan->slot : NULL;
 }
 
+/* Room for a small value, so that it need not be allocated. */
+typedef union SmallValue
+{
+	char		bytes[512];
+	int64		align;
+} SmallValue;
+
+/* The value with a full header, aligned; in the room, if it is small and has no such. */
+static struct varlena *
+plain_value(Datum value, SmallValue *room)
+{
+	struct varlena *packed = (struct varlena *) DatumGetPointer(value);
+	Size		size;
+
+	if (!VARATT_IS_SHORT(packed) || VARATT_IS_EXTERNAL(packed))
+		return PG_DETOAST_DATUM(value);
+	size = VARSIZE_SHORT(packed) - VARHDRSZ_SHORT;
+	Assert(size + VARHDRSZ <= sizeof(room->bytes));
+	SET_VARSIZE(room->bytes, size + VARHDRSZ);
+	memcpy(VARDATA(room->bytes), VARDATA_SHORT(packed), size);
+	return (struct varlena *) room->bytes;
+}
+
 /* The uids of a parents array, in an arena. */
 static const CedarUid **
 entity_parents(CedarArena *arena, Datum value, uint32 *n)
 {
-	ArrayType  *array = DatumGetArrayTypeP(value);
+	SmallValue	room;
+	ArrayType  *array = (ArrayType *) plain_value(value, &room);
 	Datum	   *elems;
 	bool	   *nulls;
 	int			count;
@@ -101,6 +125,18 @@ entity_parents(CedarArena *arena, Datum value, uint32 *n)
 	*n = 0;
 	if (ARR_NDIM(array) == 0)
 		return NULL;
+	if (ARR_NDIM(array) == 1 && ARR_DIMS(array)[0] == 1 && !ARR_HASNULL(array))
+	{
+		/* Most entities have one. */
+		parents = cedar_arena_alloc(arena, sizeof(CedarUid *));
+		if (parents == NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_OUT_OF_MEMORY),
+					 errmsg("out of memory")));
+		parents[0] = authz_uid_to_cedar(arena, PointerGetDatum(ARR_DATA_PTR(array)));
+		*n = 1;
+		return parents;
+	}
 	if (ARR_NDIM(array) != 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
@@ -159,8 +195,10 @@ static CedarEntity *
 entity_build(CedarArena *arena, const CedarUid *uid,
 			 Datum attrs, Datum tags, Datum parents)
 {
-	Jsonb	   *attrs_jsonb = DatumGetJsonbP(attrs);
-	Jsonb	   *tags_jsonb = DatumGetJsonbP(tags);
+	SmallValue	attrs_room;
+	SmallValue	tags_room;
+	Jsonb	   *attrs_jsonb = (Jsonb *) plain_value(attrs, &attrs_room);
+	Jsonb	   *tags_jsonb = (Jsonb *) plain_value(tags, &tags_room);
 	CedarEntity *entity = cedar_arena_alloc(arena, sizeof(CedarEntity));
 
 	if (entity == NULL)
@@ -184,9 +222,9 @@ entity_build(CedarArena *arena, const CedarUid *uid,
 							authz_uid_display(uid)),
 					 errdetail("In column \"%s\".", "parents")));
 	}
-	if ((Pointer) attrs_jsonb != DatumGetPointer(attrs))
+	if ((Pointer) attrs_jsonb != DatumGetPointer(attrs) && (Pointer) attrs_jsonb != attrs_room.bytes)
 		pfree(attrs_jsonb);
-	if ((Pointer) tags_jsonb != DatumGetPointer(tags))
+	if ((Pointer) tags_jsonb != DatumGetPointer(tags) && (Pointer) tags_jsonb != tags_room.bytes)
 		pfree(tags_jsonb);
 	return entity;
 }

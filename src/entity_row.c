@@ -102,7 +102,13 @@ authz_scan_open(AuthzScan *scan, Oid table, Oid index, int n_keys, Snapshot snap
 
 	if (scan->cxt == NULL)
 		scan->cxt = CurrentMemoryContext;
-	scan->heap = table_open(table, AccessShareLock);
+	/* A subtransaction that goes on has the locks it took. */
+	if (scan->locked_in == GetCurrentSubTransactionId() && scan->table == table)
+		scan->heap = RelationIdGetRelation(table);
+	if (scan->heap == NULL)
+		scan->heap = table_open(table, AccessShareLock);
+	scan->locked_in = GetCurrentSubTransactionId();
+	scan->table = table;
 	epoch = authz_cache_epoch(table);
 	if (scan->epoch != epoch || scan->index_oid != index)
 		scan_forget(scan);

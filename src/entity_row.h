@@ -29,6 +29,8 @@ typedef struct AuthzScan
 
 	/* what stays when it is closed, in the memory of cxt */
 	MemoryContext cxt;			/* NULL: the current one, when it is opened */
+	Oid			table;
+	SubTransactionId locked_in; /* has the table's lock; Invalid: none is known */
 	uint64		epoch;			/* of the table */
 	Oid			index_oid;
 	int			n_keys;
@@ -38,7 +40,7 @@ typedef struct AuthzScan
 
 /*
  * Open a table; the lock lasts until the transaction ends.  The struct is zero
- * but for cxt, or was closed.
+ * but for cxt, or was closed in this transaction.
  */
 extern void authz_scan_open(AuthzScan *scan, Oid table, Oid index, int n_keys,
 							Snapshot snapshot);

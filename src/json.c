@@ -15,8 +15,10 @@
 
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/memutils.h"
 #include "utils/numeric.h"
 
+#include "host.h"
 #include "json.h"
 
 /* Far less than what the reader of texts allows: that one judges the rest. */
@@ -37,23 +39,116 @@ string_is(const JsonbValue *v, const char *text)
 		memcmp(v->val.string.val, text, len) == 0;
 }
 
+/*
+ * What most numbers are: an integer of at most 16 digits, in the short form that
+ * numeric has on disk.  False for any other.
+ */
+static bool
+small_integer(Numeric number, int64 *value)
+{
+	const char *data = (const char *) number;
+	uint16		header;
+	int			weight;
+	int			n;
+	int64		v = 0;
+
+	if (!VARATT_IS_4B_U(data) || VARSIZE(data) < VARHDRSZ + sizeof(uint16))
+		return false;
+	memcpy(&header, VARDATA(data), sizeof(uint16));
+	/* 10 sign, 6 bits of digits after the point, 7 of the weight, signed */
+	if ((header & 0xDFC0) != 0x8000)
+		return false;
+	weight = header & 0x3F;
+	n = (VARSIZE(data) - VARHDRSZ - sizeof(uint16)) / sizeof(int16);
+	if (n == 0)
+		weight = -1;
+	if (weight > 3 || n > weight + 1)
+		return false;
+	for (int i = 0; i <= weight; i++)
+	{
+		int16		digit = 0;
+
+		if (i < n)
+			memcpy(&digit, VARDATA(data) + sizeof(uint16) + i * sizeof(int16), sizeof(int16));
+		v = v * 10000 + digit;
+	}
+	*value = header & 0x2000 ? -v : v;
+	return true;
+}
+
 static bool
 integer_value(Numeric number, CedarValue *value)
 {
-	char	   *text = DatumGetCString(DirectFunctionCall1(numeric_out,
-														   NumericGetDatum(number)));
+	char	   *text;
 	char	   *end;
 	int64		i;
 
-	/* Longer ones may be 64-bit integers still, but not often. */
-	if (strlen(text) > 18)
-		return false;
-	i = strtoi64(text, &end, 10);
-	if (*end != '\0')
-		return false;
-	pfree(text);
+	if (!small_integer(number, &i))
+	{
+		text = DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(number)));
+		/* Longer ones may be 64-bit integers still, but not often. */
+		if (strlen(text) > 18)
+			return false;
+		i = strtoi64(text, &end, 10);
+		if (*end != '\0')
+			return false;
+		pfree(text);
+	}
 	*value = cedar_value_scalar(CEDAR_LONG, i);
 	return true;
+}
+
+/* Members of a container, one after the other. */
+typedef struct Walk
+{
+	JsonbContainer *container;
+	char	   *base;			/* of the members' data */
+	uint32		next;			/* member */
+	uint32		offset;			/* of its data */
+} Walk;
+
+/* From member i on; of an object the keys come first, then the values. */
+static Walk
+walk_from(JsonbContainer *container, uint32 i)
+{
+	uint32		n = JsonContainerSize(container) * (JsonContainerIsObject(container) ? 2 : 1);
+
+	return (Walk) {container, (char *) &container->children[n], i, getJsonbOffset(container, i)};
+}
+
+static void
+walk_next(Walk *walk, JsonbValue *v)
+{
+	JEntry		entry = walk->container->children[walk->next];
+	char	   *data = walk->base + walk->offset;
+	uint32		end = walk->offset;
+
+	JBE_ADVANCE_OFFSET(end, entry);
+	if (JBE_ISSTRING(entry))
+	{
+		v->type = jbvString;
+		v->val.string.val = data;
+		v->val.string.len = end - walk->offset;
+	}
+	else if (JBE_ISNUMERIC(entry))
+	{
+		v->type = jbvNumeric;
+		v->val.numeric = (Numeric) (walk->base + INTALIGN(walk->offset));
+	}
+	else if (JBE_ISBOOL(entry))
+	{
+		v->type = jbvBool;
+		v->val.boolean = JBE_ISBOOL_TRUE(entry);
+	}
+	else if (JBE_ISCONTAINER(entry))
+	{
+		v->type = jbvBinary;
+		v->val.binary.data = (JsonbContainer *) (walk->base + INTALIGN(walk->offset));
+	}
+	else
+		v->type = jbvNull;
+	walk->next++;
+	walk->offset = end;
 }
 
 static bool
@@ -88,16 +183,15 @@ array_value(CedarArena *arena, JsonbContainer *container, int depth,
 	uint32		n = JsonContainerSize(container);
 	CedarValue *values = cedar_arena_alloc(arena, Max(n, 1) * sizeof(CedarValue));
 	const CedarSet *set;
-	JsonbIterator *it = JsonbIteratorInit(container);
+	Walk		walk = walk_from(container, 0);
 	JsonbValue	v;
 
 	if (values == NULL)
 		return false;
-	JsonbIteratorNext(&it, &v, true);	/* WJB_BEGIN_ARRAY */
 	for (uint32 i = 0; i < n; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		JsonbIteratorNext(&it, &v, true);
+		walk_next(&walk, &v);
 		if (!any_value(arena, &v, depth, &values[i]))
 			return false;
 	}
@@ -112,7 +206,7 @@ array_value(CedarArena *arena, JsonbContainer *container, int depth,
 static bool
 reference_value(CedarArena *arena, JsonbContainer *container, CedarValue *value)
 {
-	JsonbIterator *it;
+	Walk		walk;
 	JsonbValue	key,
 				id,
 				type;
@@ -121,16 +215,15 @@ reference_value(CedarArena *arena, JsonbContainer *container, CedarValue *value)
 
 	if (!JsonContainerIsObject(container) || JsonContainerSize(container) != 2)
 		return false;
-	it = JsonbIteratorInit(container);
-	JsonbIteratorNext(&it, &key, true); /* WJB_BEGIN_OBJECT */
-	JsonbIteratorNext(&it, &key, true);
+	walk = walk_from(container, 0);
+	walk_next(&walk, &key);
 	if (!string_is(&key, "id"))
 		return false;
-	JsonbIteratorNext(&it, &id, true);
-	JsonbIteratorNext(&it, &key, true);
+	walk_next(&walk, &key);
 	if (!string_is(&key, "type"))
 		return false;
-	JsonbIteratorNext(&it, &type, true);
+	walk_next(&walk, &id);
+	walk_next(&walk, &type);
 	if (id.type != jbvString || type.type != jbvString)
 		return false;
 	if (cedar_uid_make(arena, type.val.string.val, type.val.string.len,
@@ -148,7 +241,8 @@ object_value(CedarArena *arena, JsonbContainer *container, int depth,
 	CedarPair	few[FEW];
 	CedarPair  *pairs = few;
 	const CedarRecord *rec;
-	JsonbIterator *it = JsonbIteratorInit(container);
+	Walk		keys = walk_from(container, 0);
+	Walk		values = walk_from(container, n);
 	JsonbValue	v;
 
 	if (n > FEW)
@@ -157,23 +251,22 @@ object_value(CedarArena *arena, JsonbContainer *container, int depth,
 		if (pairs == NULL)
 			return false;
 	}
-	JsonbIteratorNext(&it, &v, true);	/* WJB_BEGIN_OBJECT */
 	for (uint32 i = 0; i < n; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		JsonbIteratorNext(&it, &v, true);
+		walk_next(&keys, &v);
 		if (v.val.string.len >= 2 && memcmp(v.val.string.val, "__", 2) == 0)
 		{
 			if (n != 1 || depth == 0 || !string_is(&v, "__entity"))
 				return false;
-			JsonbIteratorNext(&it, &v, true);
+			walk_next(&values, &v);
 			return v.type == jbvBinary &&
 				reference_value(arena, v.val.binary.data, value);
 		}
 		pairs[i].key = cedar_str_make(arena, v.val.string.val, v.val.string.len);
 		if (pairs[i].key == NULL)
 			return false;
-		JsonbIteratorNext(&it, &v, true);
+		walk_next(&values, &v);
 		if (!any_value(arena, &v, depth, &pairs[i].value))
 			return false;
 	}
@@ -206,13 +299,24 @@ authz_jsonb_value(CedarArena *arena, Jsonb *jsonb, CedarValue *value)
 	return container_value(arena, &jsonb->root, 1, value);
 }
 
+/* No record is asked for as often as {}. */
+static const CedarRecord *
+empty_record(void)
+{
+	static const CedarRecord *empty = NULL;
+
+	if (empty == NULL)
+		empty = cedar_record_make(authz_arena_create(TopMemoryContext), NULL, 0, NULL);
+	return empty;
+}
+
 const CedarRecord *
 authz_jsonb_record(CedarArena *arena, Jsonb *jsonb)
 {
 	CedarValue	value;
 
 	if (JB_ROOT_IS_OBJECT(jsonb) && JB_ROOT_COUNT(jsonb) == 0)
-		return cedar_record_make(arena, NULL, 0, NULL);
+		return empty_record();
 	/* Attributes are the object as it is; an escape there is none. */
 	if (!JB_ROOT_IS_OBJECT(jsonb) ||
 		!container_value(arena, &jsonb->root, 0, &value))

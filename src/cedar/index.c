@@ -617,15 +617,32 @@ take_key(Search *s, const Group *group, KeyKind kind, uint32_t hash)
 	return CEDAR_OK;
 }
 
+/* Look-ups whose memory is fetched together. */
+#define AHEAD 32
+
+/* What is filed under any of a set; the look-ups do not wait for each other. */
 static CedarCode
 take_set(Search *s, const Group *group, KeyKind kind, const CedarUidSet *set)
 {
-	for (uint32_t i = 0; set != NULL && i < set->cap; i++)
+	const Bucket *buckets = (const Bucket *) ((const char *) s->index + group->buckets);
+	uint32_t	cap = set == NULL ? 0 : set->cap;
+
+	for (uint32_t i = 0; i < cap;)
 	{
-		if (i % 64 == 0)
-			cedar_arena_check_interrupt(s->eval->arena);
-		if (set->slots[i] != NULL)
-			TRY(take_key(s, group, kind, set->slots[i]->hash));
+		const CedarUid *uids[AHEAD];
+		uint32_t	n = 0;
+
+		cedar_arena_check_interrupt(s->eval->arena);
+		for (; i < cap && n < AHEAD; i++)
+			if (set->slots[i] != NULL)
+			{
+				uids[n++] = set->slots[i];
+				CEDAR_PREFETCH(set->slots[i]);
+			}
+		for (uint32_t k = 0; k < n; k++)
+			CEDAR_PREFETCH(&buckets[key_hash(kind, uids[k]->hash) & (group->cap - 1)]);
+		for (uint32_t k = 0; k < n; k++)
+			TRY(take_key(s, group, kind, uids[k]->hash));
 	}
 	return CEDAR_OK;
 }
@@ -838,6 +855,7 @@ keep_by_principal(CedarEval *e, CedarArena *arena, const CedarCandidates *found,
 		return cedar_nomem(e->err);
 	kept->any = (CedarFiledList) {any, 0};
 	kept->some = (CedarFiledList) {some, 0};
+	kept->some_bits = 0;
 	for (uint32_t i = 0; i < found->n; i++)
 		for (uint32_t k = 0; k < found->lists[i].n; k++)
 		{
@@ -849,6 +867,7 @@ keep_by_principal(CedarEval *e, CedarArena *arena, const CedarCandidates *found,
 			if (filed.also & CEDAR_ALSO_RESOURCE)
 			{
 				some[kept->some.n++] = filed;
+				kept->some_bits |= UINT64_C(1) << ((filed.also >> CEDAR_ALSO_SHIFT) & 63);
 				kept->asks_above |= !(filed.also & CEDAR_ALSO_EQ);
 				continue;
 			}
@@ -1042,7 +1061,8 @@ cedar_index_search_kept(CedarEval *e, const CedarIndex *index, CedarArena *arena
 			TRY(take_by_resource(&s, kept->groups[i]));
 		return CEDAR_OK;
 	}
-	TRY(add_by_itself(e, &kept->some, set, found));
+	if (kept->some_bits >> (e->request->resource->hash & 63) & 1)
+		TRY(add_by_itself(e, &kept->some, set, found));
 	if (above != NULL)
 		TRY(found_add(e, found, (CedarFiledList) {above->list, above->n}));
 	for (uint32_t i = 0; i < kept->n_groups; i++)

@@ -76,6 +76,7 @@ typedef struct CedarKeptSearch
 	/* filed under no key, or one of the principal: */
 	CedarFiledList any;			/* whatever the resource is */
 	CedarFiledList some;		/* by what the resource is, or is in */
+	uint64_t	some_bits;		/* of the hashes of those uids: bits of their lowest 6 */
 	CedarKeptAbove *above;		/* by the set's address */
 	uint32_t	n_above;
 	uint32_t	above_cap;		/* a power of two, or 0 */

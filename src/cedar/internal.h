@@ -53,6 +53,7 @@ typedef struct CedarMark
 #define CEDAR_COLD __attribute__((cold, noinline))
 #define CEDAR_NOINLINE __attribute__((noinline))
 #define CEDAR_ALWAYS_INLINE inline __attribute__((always_inline))
+#define CEDAR_PREFETCH(p) __builtin_prefetch(p)
 #else
 #define CEDAR_PRINTF(a, b)
 #define CEDAR_LIKELY(x) (x)
@@ -60,6 +61,7 @@ typedef struct CedarMark
 #define CEDAR_COLD
 #define CEDAR_NOINLINE
 #define CEDAR_ALWAYS_INLINE inline
+#define CEDAR_PREFETCH(p) ((void) (p))
 #endif
 
 /* Blocks from the host; all of an arena but its look is in arena.c. */

@@ -127,11 +127,19 @@ CREATE TABLE public.copy AS SELECT row_number() OVER () AS n, id, level FROM pub
 SELECT count(*) FILTER (WHERE authz.authz_check('User::"low"', 'Action::"view"', authz.entity_uid('Part', id)) <> (level <= 2)) AS wrong,
 	count(CASE WHEN n IN (1500, 3000) THEN add_column('c' || n) END) AS changed FROM public.copy;
 
+-- Integers as jsonb has them are those of the policies, each equal to itself alone.
+CREATE TABLE public.number AS SELECT n::numeric FROM unnest(ARRAY['0', '1', '-1', '7', '9999', '10000', '-10000', '10001', '99999999', '100000000', '100000001', '-123456789012', '1000000000000', '9999999999999999',
+	'10000000000000000', '-99990000', '123400000000', '100000000000000000', '9223372036854775807', '-9223372036854775808', '1e3', '20000000000000000']) n;
+INSERT INTO authz.policies (policy_set, policy_id, policy) SELECT 'numbers', n, format('permit (principal, action == Action::"%s", resource) when { context.n == %s };', n, CASE WHEN n < 0 THEN format('(%s)', n) ELSE n::text END) FROM public.number;
+SELECT count(*) FILTER (WHERE authz.authz_check('User::"low"', authz.entity_uid('Action', p.n::text), 'Doc::"1"', jsonb_build_object('n', c.n), policy_set => 'numbers')) AS equal,
+	count(*) FILTER (WHERE authz.authz_check('User::"low"', authz.entity_uid('Action', p.n::text), 'Doc::"1"', jsonb_build_object('n', c.n), policy_set => 'numbers') <> (p.n = c.n)) AS wrong,
+	count(*) FROM public.number p, public.number c;
+
 SELECT authz.unmap_entity_type('Doc'), authz.unmap_entity_type('Part');
 DELETE FROM authz.policies;
 DELETE FROM authz.policy_versions;
 DELETE FROM authz.entities;
 ALTER TABLE authz.entities RESET (fillfactor, autovacuum_enabled);
-DROP TABLE public.doc, public.part, public.copy;
+DROP TABLE public.doc, public.part, public.copy, public.number;
 DROP FUNCTION public.may_view, public.differ, public.fetch_wrong, public.add_column;
 DROP PROCEDURE public.churn;
