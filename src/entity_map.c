@@ -554,6 +554,52 @@ table_open_view(AuthzMaps *maps, const char *name)
 	return table;
 }
 
+typedef struct ViewCheck
+{
+	AuthzMaps  *maps;
+	const AuthzMapTable *table;
+	Oid			view;			/* whose query it is; it is named there, too */
+} ViewCheck;
+
+/*
+ * What a view calls runs with the rights with which it is read, and who owns it
+ * can put anything into it at any time.  So a superuser's mapping reads no views
+ * of others.
+ */
+static bool
+refuse_foreign_views(Node *node, void *context)
+{
+	const ViewCheck *check = context;
+	RangeTblEntry *rte = (RangeTblEntry *) node;
+	ViewCheck	inner = *check;
+	Relation	view;
+
+	if (node == NULL)
+		return false;
+	if (IsA(node, Query))
+		return query_tree_walker((Query *) node, refuse_foreign_views, context,
+								 QTW_EXAMINE_RTES_BEFORE);
+	if (!IsA(node, RangeTblEntry))
+		return expression_tree_walker(node, refuse_foreign_views, context);
+	if (rte->rtekind != RTE_RELATION || rte->relkind != RELKIND_VIEW || rte->relid == check->view)
+		return false;
+	check_stack_depth();
+	depends_on(check->maps, rte->relid);
+	view = relation_open(rte->relid, AccessShareLock);
+	if (!superuser_arg(view->rd_rel->relowner))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("invalid mapping of entity type \"%s\"", loading_type),
+				 errdetail("The superuser \"%s\" has mapped it, and what the view \"%s\" of \"%s\" calls would run with these rights.",
+						   GetUserNameFromId(check->table->owner, true), RelationGetRelationName(view),
+						   GetUserNameFromId(view->rd_rel->relowner, true)),
+				 errhint("Let the view's owner map it (authz.entity_mapper_grant), or give the view to a superuser.")));
+	inner.view = rte->relid;
+	refuse_foreign_views((Node *) view_query(view), &inner);
+	relation_close(view, AccessShareLock);
+	return false;
+}
+
 /* Decide how the table is read; its keys are known. */
 static void
 table_plan(AuthzMaps *maps, AuthzMapTable *table, bool unique)
@@ -588,6 +634,12 @@ table_plan(AuthzMaps *maps, AuthzMapTable *table, bool unique)
 			for (int i = 0; i < table->n_columns; i++)
 				table->columns[i].attnum = i + 1;
 		}
+	}
+	if (!table->direct && superuser_arg(table->owner))
+	{
+		ViewCheck	check = {maps, table, table->view};
+
+		refuse_foreign_views((Node *) query, &check);
 	}
 	relation_close(view, AccessShareLock);
 }

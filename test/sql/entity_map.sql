@@ -278,6 +278,22 @@ SELECT authz.authz_check('User::"1"', 'Action::"view"', 'Trap::"1"', '{}', NULL,
 INSERT INTO authz.policies (policy_set, policy_id, policy) VALUES ('trap', 'all', 'permit (principal, action, resource);');
 SELECT authz.authz_resources('User::"1"', 'Action::"view"', 'Trap', policy_set => 'trap');
 DELETE FROM authz.policies WHERE policy_set = 'trap';
+SET ROLE regress_mapper;
+CREATE VIEW lair.bait AS SELECT id FROM lair.trap WHERE lair.spring(id);
+RESET ROLE;
+CREATE VIEW lair.over AS SELECT id FROM (SELECT b.id FROM lair.bait b) x;
+\set SHOW_CONTEXT never
+SELECT authz.map_entity_type('Bait', 'lair.bait', 'id');
+SELECT authz.map_entity_type('Bait', 'lair.over', 'id');
+SELECT authz.map_entity_type('Bait', 'lair.trap', 'id', "where" => 'id IN (SELECT id FROM lair.bait)', security => 'invoker');
+\set SHOW_CONTEXT errors
+-- A view that changes hands after it was mapped.
+ALTER VIEW lair.bait OWNER TO CURRENT_USER;
+SELECT authz.map_entity_type('Bait', 'lair.over', 'id');
+SELECT authz.authz_check('User::"1"', 'Action::"view"', 'Bait::"1"', '{}', NULL, 'secret');
+ALTER VIEW lair.bait OWNER TO regress_mapper;
+SELECT authz.authz_check('User::"1"', 'Action::"view"', 'Bait::"1"', '{}', NULL, 'secret');
+SELECT authz.unmap_entity_type('Bait');
 SELECT authz.unmap_entity_type('Trap');
 DROP SCHEMA lair CASCADE;
 
