@@ -160,6 +160,9 @@ extern char *authz_filter_view_sql(const AuthzMapTable *table);
 /* A value of Cedar as jsonb, in the form of entities JSON; false: it has none. */
 extern bool authz_filter_json_sql(const CedarValue *v, char **sql);
 
+/* May the condition name the mapping's views?  They run with the rights that the rows are read with. */
+extern bool authz_filter_may_read(Lower *l, const AuthzMapping *mapping);
+
 /* NULL when there is none. */
 extern const AuthzMapAttr *authz_filter_attr_find(const AuthzMapping *mapping, const CedarStr *name);
 

@@ -819,6 +819,19 @@ references_hold(Lower *l, const Value *v, const CedarUid *uid, char **out)
 	return true;
 }
 
+/*
+ * A mapping's view calls what its owner likes, and a decision reads it as that
+ * owner.  In a query it would run with the rights of whoever mapped the rows, or
+ * asks for them.
+ */
+bool
+authz_filter_may_read(Lower *l, const AuthzMapping *mapping)
+{
+	if (l->rows->mapping != NULL && mapping->table->owner != l->rows->mapping->table->owner)
+		return cannot(l, psprintf("%.*s, which another role has mapped", (int) mapping->type->len, mapping->type->bytes));
+	return true;
+}
+
 /* -------------------------------------------------------------- hierarchies */
 
 static char *rows_below(Lower *l, const AuthzMapping *mapping, char *const *keys,
@@ -864,6 +877,8 @@ authz_filter_reference_in(Lower *l, const Value *v, const Targets *targets, List
 		}
 		if (mapping->n_parents == 0 && mapping->n_links == 0)
 			continue;
+		if (!authz_filter_may_read(l, mapping))
+			return NULL;
 		table = mapping->table;
 		alias = psprintf("authz$%d", ++l->subqueries);
 		keys = authz_filter_columns_sql(table, table->keys, table->n_keys, alias, false);

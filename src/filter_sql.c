@@ -932,6 +932,8 @@ follow(Lower *l, const Value *of, const CedarStr *name, Value *out)
 	mapping = l->rows->maps == NULL ? NULL : authz_maps_find(l->rows->maps, probe);
 	if (mapping == NULL)
 		return cannot(l, psprintf("an attribute of %.*s, which is not mapped", (int) r->type->len, r->type->bytes));
+	if (!authz_filter_may_read(l, mapping))
+		return false;
 	/* It may be the very row that is about to be written. */
 	if (l->rows->at_run_time && mapping == l->rows->mapping)
 		return cannot(l, "an attribute of another row of the same type");

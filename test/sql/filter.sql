@@ -101,6 +101,25 @@ ROLLBACK TO t;
 INSERT INTO public.sheet VALUES (4, '1.5');
 SELECT authz_resources('Person::"1"', 'Action::"less"', 'Sheet', policy_set => 'sheets');
 ROLLBACK TO s;
+-- What another role has mapped is read as that role, not with the rights that a list runs with.
+CREATE ROLE filter_mapper;
+SELECT entity_mapper_grant('filter_mapper');
+CREATE SCHEMA filter_lair AUTHORIZATION filter_mapper;
+CREATE TABLE public.box (id int PRIMARY KEY, shelf int, keeper int);
+INSERT INTO public.box VALUES (1, 2, 2), (2, 3, 3);
+SELECT map_entity_type('Box', 'public.box', 'id', attrs => '{"keeper": {"type": "Shelf", "column": "keeper"}}', parents => '[{"type": "Shelf", "column": "shelf"}]');
+SET LOCAL ROLE filter_mapper;
+CREATE TABLE filter_lair.shelf AS SELECT * FROM (VALUES (1, NULL), (2, 1), (3, NULL)) v (id, over);
+CREATE FUNCTION filter_lair.spring(id int) RETURNS boolean LANGUAGE plpgsql AS
+	$$ BEGIN IF current_user <> 'filter_mapper' THEN RAISE 'sprung by %', current_user; END IF; RETURN true; END $$;
+SELECT map_entity_type('Shelf', 'filter_lair.shelf', 'id', attrs => '["over"]', parents => '[{"type": "Shelf", "column": "over"}]', "where" => 'filter_lair.spring(id)');
+RESET ROLE;
+INSERT INTO policies (policy_set, policy_id, policy) VALUES ('boxes', 'in', 'permit (principal, action == Action::"in", resource) when { resource in Shelf::"1" };'),
+	('boxes', 'of', 'permit (principal, action == Action::"of", resource) when { resource.keeper.over == 1 };');
+SELECT authz_resources('Person::"1"', 'Action::"in"', 'Box', policy_set => 'boxes');
+SELECT authz_resources('Person::"1"', 'Action::"of"', 'Box', policy_set => 'boxes');
+SELECT state, reason FROM authz_explain_filter('Person::"1"', 'Action::"of"', 'Box', policy_set => 'boxes');
+ROLLBACK TO s;
 -- The policy has gone since the filter was made.
 SELECT authz_filter('Person::"1"', 'Action::"view"', 'Paper', table_alias => 'p') AS filter \gset
 DELETE FROM policies WHERE policy_id = 'odd';
