@@ -302,17 +302,9 @@ COMMENT ON FUNCTION authz_api.recovery_codes() IS
 	E'Get new recovery codes\nIn place of the earlier ones; needs a fresh authentication.';
 
 CREATE FUNCTION authz_api.pre_request() RETURNS void
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+LANGUAGE c VOLATILE SECURITY DEFINER PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-	/* Where a gateway takes the keys of others too, the token itself has to say whose it is. */
-	IF EXISTS (SELECT FROM authz.trusted_issuers i WHERE i.enabled) THEN
-		PERFORM authz.http_pre_request();
-	END IF;
-	PERFORM authz.session_check();
-END
-$$;
+AS 'MODULE_PATHNAME', 'authz_pre_request';
 COMMENT ON FUNCTION authz_api.pre_request() IS
 	'PostgREST''s db-pre-request: refuses the access tokens of sessions that have ended (401); changes nothing';
 

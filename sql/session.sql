@@ -447,22 +447,7 @@ COMMENT ON FUNCTION authz.current_session() IS
 	'The live session of the request''s access token; raises PT401 (HTTP status 401) when there is none';
 
 CREATE FUNCTION authz.session_check() RETURNS void
-LANGUAGE plpgsql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-	named record;
-BEGIN
-	SELECT * INTO named FROM authz.session_claims();
-	IF named.session_id IS NOT NULL AND NOT EXISTS (
-			SELECT FROM authz.sessions s
-			WHERE s.id = named.session_id AND s.user_id::text = named.user_id
-				AND named.jti = ANY (s.access_jtis::text[]) AND s.ended_at IS NULL AND s.expires_at > now()) THEN
-		RAISE EXCEPTION 'the session has ended'
-			USING ERRCODE = 'PT401', HINT = 'Sign in again.';
-	END IF;
-END
-$$;
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'authz_session_check';
 COMMENT ON FUNCTION authz.session_check() IS
 	'Raises PT401 when the claims of the request name a session that has ended or expired, or has not issued this token';
 

@@ -50,6 +50,7 @@ static int	step_up_max_age;
 
 PG_FUNCTION_INFO_V1(authz_seal);
 PG_FUNCTION_INFO_V1(authz_unseal);
+PG_FUNCTION_INFO_V1(authz_session_check);
 PG_FUNCTION_INFO_V1(authz_totp_seal);
 PG_FUNCTION_INFO_V1(authz_totp_open);
 PG_FUNCTION_INFO_V1(authz_totp_is_current);
@@ -203,6 +204,17 @@ authz_session_require_live(Jsonb *claims)
 				(errcode(AUTHZ_ERRCODE_HTTP_401),
 				 errmsg("the session has ended"),
 				 errhint("Sign in again.")));
+}
+
+/* session_check() → void */
+Datum
+authz_session_check(PG_FUNCTION_ARGS)
+{
+	Jsonb	   *claims = authz_own_claims();
+
+	if (claims != NULL)
+		authz_session_require_live(claims);
+	PG_RETURN_VOID();
 }
 
 /* What a seed is bound to under the master key. */

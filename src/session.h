@@ -8,6 +8,7 @@
 #ifndef AUTHZ_SESSION_H
 #define AUTHZ_SESSION_H
 
+#include "fmgr.h"
 #include "utils/jsonb.h"
 
 /*
@@ -16,6 +17,9 @@
  * this token (jti).  One look-up by primary key that sees the latest committed state; reads only.
  */
 extern void authz_session_require_live(Jsonb *claims);
+
+/* SQL's session_check(): that of the claims of who is asking. */
+extern Datum authz_session_check(PG_FUNCTION_ARGS);
 
 extern void authz_session_init(void);
 

@@ -55,6 +55,12 @@ extern JsonbValue *authz_token_claim(Jsonb *claims, const char *name);
 /* Who is asking, as an entity_uid; false when nobody known is. */
 extern bool authz_principal_now(Datum *principal);
 
+/*
+ * The claims of who is asking; NULL when nobody is, or by the token of another
+ * issuer.  Valid until the transaction ends.
+ */
+extern Jsonb *authz_own_claims(void);
+
 extern void authz_principal_init(void);
 
 #endif							/* AUTHZ_TOKEN_H */

@@ -54,6 +54,7 @@ char	   *authz_principal_type = NULL;
 
 PG_FUNCTION_INFO_V1(authz_set_principal);
 PG_FUNCTION_INFO_V1(authz_http_pre_request);
+PG_FUNCTION_INFO_V1(authz_pre_request);
 PG_FUNCTION_INFO_V1(authz_current_principal);
 PG_FUNCTION_INFO_V1(authz_claims);
 
@@ -137,6 +138,7 @@ claims_principal(Jsonb *claims, const AuthzIssuer *issuer, Datum *principal)
 
 static MemoryContext pinned_cxt = NULL;
 static Jsonb *pinned_claims = NULL; /* NULL: nothing is pinned */
+static bool pinned_foreign = false; /* they are of another issuer's token */
 static Datum pinned_principal = (Datum) 0;	/* 0: the claims name nobody */
 
 static void
@@ -149,7 +151,7 @@ principal_unpin(void)
 }
 
 static void
-principal_pin(Jsonb *claims, Datum principal)
+principal_pin(Jsonb *claims, bool foreign, Datum principal)
 {
 	MemoryContext old;
 	Jsonb	   *claims_copy;
@@ -163,6 +165,7 @@ principal_pin(Jsonb *claims, Datum principal)
 		principal = PointerGetDatum(PG_DETOAST_DATUM_COPY(principal));
 	MemoryContextSwitchTo(old);
 	pinned_claims = claims_copy;
+	pinned_foreign = foreign;
 	pinned_principal = principal;
 }
 
@@ -222,7 +225,7 @@ pin_token(const char *text, size_t len, bool over_http, AuthzToken *token)
 	}
 
 	if (pinned_claims == NULL)
-		principal_pin(token->claims, principal);
+		principal_pin(token->claims, token->issuer != NULL, principal);
 	else if (!principals_equal(pinned_principal, principal))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -334,6 +337,18 @@ authz_http_pre_request(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
+/*
+ * pre_request(): as http_pre_request where the token has to say whose it is,
+ * for others are trusted; everywhere, the session of the claims has to live.
+ */
+Datum
+authz_pre_request(PG_FUNCTION_ARGS)
+{
+	if (authz_issuer_any())
+		authz_http_pre_request(fcinfo);
+	return authz_session_check(fcinfo);
+}
+
 /* ----------------------------------------------------------------- answers */
 
 /* The claims of the request that a gateway has left here, or NULL. */
@@ -358,6 +373,14 @@ gateway_claims(void)
 				 errdetail("Issuers other than this database are trusted, and a gateway takes any of their keys for any claim."),
 				 errhint("Set authz.http_pre_request as PostgREST's db-pre-request, or call authz.set_principal(token).")));
 	return claims;
+}
+
+Jsonb *
+authz_own_claims(void)
+{
+	if (pinned_claims != NULL)
+		return pinned_foreign ? NULL : pinned_claims;
+	return gateway_claims();
 }
 
 bool
