@@ -264,6 +264,23 @@ LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'authz_execute_as_owner';
 COMMENT ON FUNCTION authz.execute_as_owner(regclass, text, text, text) IS
 	'Runs a command with two parameters with the rights of the table''s owner, whose triggers it may fire';
 
+/* Turning a value into JSON can call a cast of its type: code of the type's owner. */
+CREATE FUNCTION authz.users_follow_columns(relation regclass, columns text[], row_name text) RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF EXISTS (SELECT FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid JOIN pg_roles r ON r.oid = t.typowner
+			   WHERE a.attrelid = relation AND a.attname = ANY (columns) AND a.attnum > 0 AND NOT r.rolsuper) THEN
+		RAISE EXCEPTION 'a column of % that users are followed from has a type of an ordinary role', relation
+			USING ERRCODE = 'insufficient_privilege', HINT = 'Use a type of PostgreSQL, or of an extension.';
+	END IF;
+	RETURN (SELECT string_agg(format('%L, (%s).%I', c, row_name, c), ', ') FROM unnest(columns) c WHERE c <> '');
+END
+$$;
+COMMENT ON FUNCTION authz.users_follow_columns(regclass, text[], text) IS
+	'For users_follow: the arguments of jsonb_build_object that give these columns of a row; refuses types whose owner is no superuser';
+
 CREATE FUNCTION authz.users_followed() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -271,17 +288,10 @@ AS $$
 DECLARE
 	/* TG_ARGV counts from 0. */
 	args text[] := (SELECT array_agg(a ORDER BY n) FROM unnest(TG_ARGV) WITH ORDINALITY x (a, n));
-	pairs text;
+	pairs text := authz.users_follow_columns(TG_RELID, args, '$1');
 	old_row jsonb;
 	new_row jsonb;
 BEGIN
-	/* Turning a value into JSON can call a cast of its type: code of the type's owner. */
-	IF EXISTS (SELECT FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid JOIN pg_roles r ON r.oid = t.typowner
-			   WHERE a.attrelid = TG_RELID AND a.attname = ANY (args) AND a.attnum > 0 AND NOT r.rolsuper) THEN
-		RAISE EXCEPTION 'a column of "%" that users are followed from has a type of an ordinary role', TG_TABLE_NAME
-			USING ERRCODE = 'insufficient_privilege', HINT = 'Use a type of PostgreSQL, or of an extension.';
-	END IF;
-	SELECT string_agg(format('%L, ($1).%I', c, c), ', ') INTO pairs FROM unnest(args) c WHERE c <> '';
 	IF TG_OP <> 'INSERT' THEN
 		EXECUTE format('SELECT jsonb_build_object(%s)', pairs) INTO old_row USING OLD;
 	END IF;
@@ -320,7 +330,7 @@ BEGIN
 				   ' FOR EACH ROW EXECUTE FUNCTION authz.users_followed(%L, %L, %L, %L)',
 				   name, key, email, coalesce(password, ''), coalesce(active, ''));
 	EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER authz_users_followed', name);
-	FOR r IN EXECUTE format('SELECT to_jsonb(t) AS row FROM %s t', name) LOOP
+	FOR r IN EXECUTE format('SELECT jsonb_build_object(%s) AS row FROM %s t', authz.users_follow_columns(relation, columns, 't'), name) LOOP
 		PERFORM authz.users_follow_row(name, ARRAY[key, email, coalesce(password, ''), coalesce(active, '')], NULL, r.row);
 		n := n + 1;
 	END LOOP;
@@ -350,7 +360,7 @@ COMMENT ON FUNCTION authz.follow_password(authz.users, text) IS
 	'Writes a password that was changed here to the application''s table that the user is followed from';
 
 REVOKE ALL ON FUNCTION
-	authz.users_follow_row(text, text[], jsonb, jsonb), authz.users_followed(),
+	authz.users_follow_row(text, text[], jsonb, jsonb), authz.users_follow_columns(regclass, text[], text), authz.users_followed(),
 	authz.execute_as_owner(regclass, text, text, text),
 	authz.users_follow(regclass, text, text, text, text), authz.follow_password(authz.users, text),
 	authz.import_attributes(jsonb), authz.import_time(text), authz.import_keycloak_hash(jsonb),
