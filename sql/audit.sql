@@ -253,52 +253,87 @@ ALTER TABLE authz.signing_keys ENABLE ALWAYS TRIGGER audit;
 
 /* ------------------------------------------------------------------ persons */
 
+CREATE FUNCTION authz.user_uid(id uuid) RETURNS authz.entity_uid
+LANGUAGE sql STABLE STRICT
+BEGIN ATOMIC
+	SELECT authz.entity_uid(authz.setting('authz.principal_type'), user_uid.id::text);
+END;
+COMMENT ON FUNCTION authz.user_uid(uuid) IS 'The principal that a user is';
+
 CREATE FUNCTION authz.user_export(id uuid) RETURNS jsonb
 LANGUAGE sql STABLE STRICT SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
 	SELECT jsonb_build_object(
 		'user', (SELECT to_jsonb(u) FROM authz.users u WHERE u.id = user_export.id),
-		'groups', (SELECT coalesce(jsonb_agg(to_jsonb(g) - 'user_id'), '[]') FROM authz.user_groups g WHERE g.user_id = user_export.id),
-		'sessions', (SELECT coalesce(jsonb_agg(to_jsonb(s) - '{user_id,access_jtis}'::text[] ORDER BY s.created_at), '[]')
+		'password', (SELECT jsonb_build_object('changed_at', w.changed_at) FROM authz.user_passwords w WHERE w.user_id = user_export.id),
+		'second_factor', (SELECT jsonb_build_object('created_at', t.created_at, 'confirmed_at', t.confirmed_at, 'recovery_codes',
+							(SELECT count(*) FROM authz.recovery_codes r WHERE r.user_id = user_export.id))
+						  FROM authz.user_totp t WHERE t.user_id = user_export.id),
+		'identities', (SELECT coalesce(jsonb_agg(to_jsonb(i) - 'principal' ORDER BY i.issuer, i.subject), '[]')
+					   FROM authz.issuer_subjects i WHERE i.principal = me.uid),
+		'groups', (SELECT coalesce(jsonb_agg(to_jsonb(g) - 'user_id' ORDER BY g.group_type, g.group_id), '[]')
+				   FROM authz.user_groups g WHERE g.user_id = user_export.id),
+		'sessions', (SELECT coalesce(jsonb_agg(to_jsonb(s) - 'user_id' ORDER BY s.created_at, s.id), '[]')
 					 FROM authz.sessions s WHERE s.user_id = user_export.id),
+		'tokens', (SELECT coalesce(jsonb_agg(to_jsonb(t) - 'user_id' - 'token_hash' ORDER BY t.created_at), '[]')
+				   FROM authz.one_time_tokens t WHERE t.user_id = user_export.id),
 		'statistics', (SELECT to_jsonb(t) - 'user_id' FROM authz.user_stats t WHERE t.user_id = user_export.id),
 		'messages', (SELECT coalesce(jsonb_agg(jsonb_build_object('kind', o.kind, 'recipient', o.recipient, 'created_at', o.created_at) ORDER BY o.id), '[]')
 					 FROM authz.outbox o WHERE o.user_id = user_export.id),
 		'links', (SELECT coalesce(jsonb_agg(to_jsonb(l) ORDER BY l.policy_set, l.link_id), '[]') FROM authz.policy_links l
-				  WHERE l.principal = authz.entity_uid(authz.setting('authz.principal_type'), user_export.id::text)),
-		'entity', (SELECT to_jsonb(e) FROM authz.entities e
-				   WHERE e.uid = authz.entity_uid(authz.setting('authz.principal_type'), user_export.id::text)),
+				  WHERE l.principal = me.uid OR l.resource = me.uid),
+		'history', (SELECT coalesce(jsonb_agg(to_jsonb(h) - 'transaction_id' - 'policy' ORDER BY h.policy_set, h.valid_to, h.id), '[]')
+					FROM authz.policy_history h
+					WHERE h.kind = 'link' AND (h.content ->> 'principal' = me.uid::text OR h.content ->> 'resource' = me.uid::text)),
+		'policies', (SELECT coalesce(jsonb_agg(jsonb_build_object('policy_set', p.policy_set, 'policy_id', p.policy_id) ORDER BY p.policy_set, p.policy_id), '[]')
+					 FROM authz.policies p WHERE position(user_export.id::text IN p.policy) > 0),
+		'entity', (SELECT to_jsonb(e) FROM authz.entities e WHERE e.uid = me.uid),
+		'children', (SELECT coalesce(jsonb_agg(e.uid ORDER BY e.uid), '[]') FROM authz.entities e WHERE me.uid = ANY (e.parents)),
+		'named_by', (SELECT coalesce(jsonb_agg(e.uid ORDER BY e.uid), '[]') FROM authz.entities e
+					 WHERE e.uid <> me.uid AND position(user_export.id::text IN e.attrs::text || e.tags::text) > 0),
 		'audit', (SELECT coalesce(jsonb_agg(jsonb_strip_nulls(to_jsonb(a) || jsonb_build_object('address', p.address, 'user_agent', p.user_agent, 'account', p.account))
 					ORDER BY a.created_at), '[]')
 				  FROM authz.audit_logs a LEFT JOIN authz.audit_personal p ON p.id = a.id
-				  WHERE a.actor = authz.entity_uid(authz.setting('authz.principal_type'), user_export.id::text)::text
-					OR a.id IN (SELECT q.id FROM authz.audit_personal q JOIN authz.users u ON u.email_normalized = q.account
-								WHERE u.id = user_export.id)));
+				  WHERE a.actor = me.uid::text OR a.target = me.uid::text
+					OR a.id IN (SELECT q.id FROM authz.audit_personal q WHERE q.user_id = user_export.id
+								OR q.account = (SELECT u.email_normalized FROM authz.users u WHERE u.id = user_export.id))))
+	FROM authz.user_uid(user_export.id) me (uid);
 END;
 COMMENT ON FUNCTION authz.user_export(uuid) IS
-	'All that is kept about a user, without secrets: the row, groups, sessions, statistics, messages, links, the entity, audit records';
+	'All that is kept about a user, without secrets: the row, when the password and the second factor were set, identities at other issuers, groups, sessions, tokens sent, statistics, messages, links and their history, the entity, entities in it, audit records; and which policies and entities name the user';
 
 CREATE FUNCTION authz.user_forget(id uuid) RETURNS TABLE (what text, removed bigint)
 LANGUAGE plpgsql VOLATILE STRICT SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	user_uid authz.entity_uid := authz.entity_uid(authz.setting('authz.principal_type'), id::text);
+	user_uid authz.entity_uid := authz.user_uid(id);
 	email text;
 BEGIN
 	PERFORM authz.commit_durably();
 	SELECT u.email_normalized INTO email FROM authz.users u WHERE u.id = user_forget.id FOR UPDATE;
+	/* Nothing of the person is to come out of the ring later. */
+	PERFORM authz.audit_drain(1000000);
 	what := 'audit_personal';
 	DELETE FROM authz.audit_personal p WHERE p.user_id = user_forget.id OR p.account = email;
 	GET DIAGNOSTICS removed = ROW_COUNT;
 	RETURN NEXT;
 	what := 'policy_links';
-	DELETE FROM authz.policy_links l WHERE l.principal = user_uid;
+	DELETE FROM authz.policy_links l WHERE l.principal = user_uid OR l.resource = user_uid;
 	GET DIAGNOSTICS removed = ROW_COUNT;
 	RETURN NEXT;
 	what := 'policy_history';
-	DELETE FROM authz.policy_history h WHERE h.kind = 'link' AND h.content ->> 'principal' = user_uid::text;
+	DELETE FROM authz.policy_history h WHERE h.kind = 'link'
+		AND (h.content ->> 'principal' = user_uid::text OR h.content ->> 'resource' = user_uid::text);
+	GET DIAGNOSTICS removed = ROW_COUNT;
+	RETURN NEXT;
+	what := 'issuer_subjects';
+	DELETE FROM authz.issuer_subjects i WHERE i.principal = user_uid;
+	GET DIAGNOSTICS removed = ROW_COUNT;
+	RETURN NEXT;
+	what := 'parents';
+	UPDATE authz.entities e SET parents = array_remove(e.parents, user_uid) WHERE user_uid = ANY (e.parents);
 	GET DIAGNOSTICS removed = ROW_COUNT;
 	RETURN NEXT;
 	what := 'entities';
@@ -319,10 +354,10 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION authz.user_forget(uuid) IS
-	'Erases a user: the row and all that hangs on it, links to the principal and what history has of them, its entity, and what audit records say of the person; the records stay, with an id that names nobody any more. Says what it removed';
+	'Erases a user: the row and all that hangs on it, links that name the principal and what history has of them, its identities at other issuers, its entity and its place among others'' parents, and what audit records say of the person; the records stay, with an id that names nobody any more. Says what it removed';
 
 REVOKE ALL ON TABLE authz.audit_logs, authz.audit_logs_default, authz.audit_personal FROM PUBLIC;
 REVOKE ALL ON FUNCTION authz.audit_write(json), authz.audit_keep(json), authz.audit_write_drained(json, bigint, authz.audit_logs[]),
 	authz.audit_write_decisions(authz.audit_logs[]), authz.audit_failure(text, uuid, json), authz.audit_drain(integer), authz.audit_state(),
 	authz.audit_session(), authz.audit_key(),
-	authz.user_export(uuid), authz.user_forget(uuid) FROM PUBLIC;
+	authz.user_uid(uuid), authz.user_export(uuid), authz.user_forget(uuid) FROM PUBLIC;
