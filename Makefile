@@ -13,7 +13,7 @@ OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c) $(wildcard src/cedar/*.c) $
 SHLIB_LINK = -lcrypto -lcrypt
 
 # The install script is these parts, in this order.
-SQL_PARTS = prolog entity entity_map cedar policy check policy_apply policy_history filter token protect identity identity_import session second_factor http http_session migration stats audit audit_partition maintenance epilog
+SQL_PARTS = prolog entity entity_map cedar policy check policy_apply policy_history filter token protect identity identity_import session second_factor http http_session migration stats audit audit_partition maintenance restore epilog
 SQL_FILES = $(patsubst %,sql/%.sql,$(SQL_PARTS))
 DATA_built = $(EXTENSION)--$(EXTVERSION).sql
 DATA = data/common_passwords.bin
