@@ -539,7 +539,7 @@ authz_audit_drain(PG_FUNCTION_ARGS)
 	desc = audit_logs_desc();
 	row_type = desc->tdtypeid;
 	decisions = palloc(room * sizeof(Datum));
-	while (at < head && n < most && bytes < 16 * 1024 * 1024)
+	while (at < head && n < most && bytes < (Size) 16 * 1024 * 1024)
 	{
 		RecordHead	record;
 
