@@ -376,7 +376,7 @@ DECLARE
 	problem text;
 	new_hash text;
 BEGIN
-	SELECT * INTO u FROM authz.users WHERE id = password_set.user_id FOR UPDATE;
+	SELECT * INTO u FROM authz.users WHERE id = password_set.user_id FOR NO KEY UPDATE;
 	IF NOT FOUND THEN
 		RAISE EXCEPTION 'user "%" does not exist', user_id
 			USING ERRCODE = 'no_data_found';
