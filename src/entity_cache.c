@@ -239,6 +239,24 @@ tuple_is_visible(HeapTuple tuple, Snapshot snapshot, Buffer buffer)
 		HeapTupleSatisfiesVisibility(tuple, snapshot, buffer);
 }
 
+/* Has a mapped row its id still?  Integers, which are most, need no parsing. */
+static inline bool
+row_has_key(HeapTuple tuple, Relation heap, const AuthzCachedRow *row, AuthzRowCheck check,
+			void *arg)
+{
+	bool		isnull;
+	Datum		value;
+
+	if (row->key_column == 0)
+		return check(tuple, RelationGetDescr(heap), row->uid, arg);
+	value = heap_getattr(tuple, row->key_column, RelationGetDescr(heap), &isnull);
+	if (isnull)
+		return false;
+	return row->key == (row->key_size == sizeof(int32) ? DatumGetInt32(value) :
+						row->key_size == sizeof(int64) ? DatumGetInt64(value) :
+						DatumGetInt16(value));
+}
+
 /* The page is pinned and locked; tuple is what stands where the row was. */
 static bool
 row_is_there(const AuthzCachedRow *row, Relation heap, Buffer buffer, ItemId item,
@@ -255,7 +273,7 @@ row_is_there(const AuthzCachedRow *row, Relation heap, Buffer buffer, ItemId ite
 	if (!tuple_is_visible(&tuple, snapshot, buffer))
 		return false;
 	return row->image != NULL ? row_has_image(header, row) :
-		check(&tuple, RelationGetDescr(heap), row->uid, arg);
+		row_has_key(&tuple, heap, row, check, arg);
 }
 
 /* Rows whose tuples are fetched from memory while earlier ones are looked at. */

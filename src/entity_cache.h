@@ -29,6 +29,9 @@ typedef struct AuthzCachedRow
 	uint32		image_size;
 	const char *image;			/* as authz.entities holds the uid; NULL: mapped */
 	const CedarUid *uid;
+	AttrNumber	key_column;		/* of a mapped row whose id is one integer; else 0 */
+	int16		key_size;		/* of it: 2, 4 or 8 */
+	int64		key;
 } AuthzCachedRow;
 
 /* What must not have changed about the table that rows are of. */

@@ -169,7 +169,7 @@ memo_create(AuthzStatement *statement)
 	MemoryContextRegisterResetCallback(cxt, &memo->let_go);
 	memo->arena = authz_arena_create(cxt);
 	memo->loose = authz_arena_create(cxt);
-	memo->hash = entry_create(cxt, 64, NULL);
+	memo->hash = entry_create(cxt, 24, NULL);
 	memo->had_xid = TransactionIdIsValid(GetTopTransactionIdIfAny());
 	memo->maps = authz_maps_acquire(cxt);
 	if (!IsolationIsSerializable())
@@ -390,8 +390,12 @@ reader_row(AuthzEntityReader *reader, AuthzMapping *mapping, const CedarUid *uid
 	entity = mapping != NULL ? authz_row_entity(mapping, slot, arena, uid) :
 		authz_stored_entity(slot, arena, uid);
 	if (keep)
+	{
 		*cached = authz_cache_put(cache, uid, entity, scan->heap, slot,
 								  mapping != NULL ? mapping->serial : 0, epoch, memo->now);
+		if (mapping != NULL)
+			authz_row_integer_key(mapping->table, &(*cached)->row);
+	}
 	return entity;
 }
 

@@ -477,6 +477,34 @@ authz_row_has_id(AuthzMapTable *table, HeapTuple tuple, TupleDesc desc, const Ce
 	return keys_parse(table, uid, keys) && row_keys_are(table, NULL, tuple, desc, keys);
 }
 
+void
+authz_row_integer_key(AuthzMapTable *table, AuthzCachedRow *row)
+{
+	AuthzColumn *column = table->keys[0];
+	Datum		key[INDEX_MAX_KEYS];
+
+	if (table->n_keys != 1 || column->array || !keys_parse(table, row->uid, key))
+		return;
+	switch (column->kind)
+	{
+		case AUTHZ_COLUMN_INT2:
+			row->key = DatumGetInt16(key[0]);
+			row->key_size = sizeof(int16);
+			break;
+		case AUTHZ_COLUMN_INT4:
+			row->key = DatumGetInt32(key[0]);
+			row->key_size = sizeof(int32);
+			break;
+		case AUTHZ_COLUMN_INT8:
+			row->key = DatumGetInt64(key[0]);
+			row->key_size = sizeof(int64);
+			break;
+		default:
+			return;
+	}
+	row->key_column = column->attnum;
+}
+
 /* ------------------------------------------------------------ the executor */
 
 /* One look-up in a mapping's view; the table's plan. */

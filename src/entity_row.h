@@ -81,6 +81,9 @@ extern AuthzScan *authz_row_scan(AuthzRowReader *reader, AuthzMapTable *table);
 extern bool authz_row_has_id(AuthzMapTable *table, HeapTuple tuple, TupleDesc desc,
 							 const CedarUid *uid);
 
+/* The same of rows whose id is one integer, for authz_cache_confirm. */
+extern void authz_row_integer_key(AuthzMapTable *table, AuthzCachedRow *row);
+
 /* The uid of a row of a mapping's table; raises when its id is null. */
 extern const CedarUid *authz_row_uid(AuthzMapping *mapping, TupleTableSlot *slot,
 									 CedarArena *arena);
