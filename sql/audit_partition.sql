@@ -296,7 +296,7 @@ AS $$
 DECLARE
 	copy regclass;
 BEGIN
-	PERFORM pg_advisory_xact_lock(hashtext('authz.audit_move'));
+	PERFORM authz.job_lock('audit_move', wait => true);
 	LOCK TABLE authz.audit_logs_default IN ACCESS EXCLUSIVE MODE;
 	DROP TRIGGER IF EXISTS moving ON authz.audit_logs_default;
 	DROP TRIGGER IF EXISTS moving_truncated ON authz.audit_logs_default;
@@ -324,7 +324,7 @@ BEGIN
 		RAISE EXCEPTION 'audit records are moved in READ COMMITTED transactions only'
 			USING ERRCODE = 'active_sql_transaction';
 	END IF;
-	IF NOT pg_try_advisory_xact_lock(hashtext('authz.audit_move')) THEN
+	IF NOT authz.job_lock('audit_move') THEN
 		RAISE EXCEPTION 'another one is moving audit records' USING ERRCODE = 'lock_not_available';
 	END IF;
 	more := true;

@@ -1,9 +1,9 @@
 /* maintenance: what has to be done now and then. */
 
-CREATE FUNCTION authz.job_lock(job text) RETURNS boolean
+CREATE FUNCTION authz.job_lock(job text, wait boolean DEFAULT false) RETURNS boolean
 LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'authz_job_lock_sql';
-COMMENT ON FUNCTION authz.job_lock(text) IS
-	'Takes, until the transaction ends, the lock of a job of this database that only one does at a time; false when another has it. No advisory lock: anybody could hold those';
+COMMENT ON FUNCTION authz.job_lock(text, boolean) IS
+	'Takes, until the transaction ends, the lock of a job of this database that only one does at a time; false when another has it, unless it is to be waited for. No advisory lock: anybody could hold those';
 
 CREATE FUNCTION authz.maintain(max_rows integer DEFAULT 100000) RETURNS TABLE (task text, result text, more boolean)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
@@ -259,4 +259,4 @@ $$;
 COMMENT ON FUNCTION authz.doctor() IS
 	'What the platform of this database looks like: each subject with its state, whether that is well, and what mends it';
 
-REVOKE ALL ON FUNCTION authz.job_lock(text), authz.maintain(integer), authz.doctor() FROM PUBLIC;
+REVOKE ALL ON FUNCTION authz.job_lock(text, boolean), authz.maintain(integer), authz.doctor() FROM PUBLIC;

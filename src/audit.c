@@ -520,7 +520,7 @@ authz_audit_drain(PG_FUNCTION_ARGS)
 	if (ring == NULL || draining != NULL)
 		PG_RETURN_INT64(0);
 	/* One drains at a time; the other need not wait. */
-	if (!authz_job_lock("audit_drain"))
+	if (!authz_job_lock("audit_drain", false))
 		PG_RETURN_INT64(0);
 	SPI_connect();
 	if (!registered)

@@ -53,9 +53,10 @@ extern bool authz_audit_pending(void);
 
 /*
  * Take, until the transaction ends, the lock of a job of this database that only
- * one does at a time; false when another has it.  It is no advisory lock: anybody
- * could hold those, and keep the audit ring from being drained.
+ * one does at a time; false when another has it, unless it is to be waited for.
+ * It is no advisory lock: anybody could hold those, and keep the audit ring from
+ * being drained.
  */
-extern bool authz_job_lock(const char *job);
+extern bool authz_job_lock(const char *job, bool wait);
 
 #endif							/* AUTHZ_AUDIT_H */

@@ -62,7 +62,7 @@ authz_wal_flush(PG_FUNCTION_ARGS)
 }
 
 bool
-authz_job_lock(const char *job)
+authz_job_lock(const char *job, bool wait)
 {
 	LOCKTAG		tag = {
 		.locktag_field1 = MyDatabaseId,
@@ -73,14 +73,14 @@ authz_job_lock(const char *job)
 		.locktag_lockmethodid = USER_LOCKMETHOD
 	};
 
-	return LockAcquire(&tag, ExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL;
+	return LockAcquire(&tag, ExclusiveLock, false, !wait) != LOCKACQUIRE_NOT_AVAIL;
 }
 
-/* job_lock(job text) → boolean */
+/* job_lock(job text, wait boolean) → boolean */
 Datum
 authz_job_lock_sql(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_BOOL(authz_job_lock(text_to_cstring(PG_GETARG_TEXT_PP(0))));
+	PG_RETURN_BOOL(authz_job_lock(text_to_cstring(PG_GETARG_TEXT_PP(0)), PG_GETARG_BOOL(1)));
 }
 
 static void

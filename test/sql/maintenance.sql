@@ -11,6 +11,7 @@ WHERE p.month IN (date_trunc('month', now())::date, (date_trunc('month', now()) 
 -- Its locks are none that anybody could hold to keep it, or the audit ring's drain, from working.
 BEGIN;
 SELECT count(*) >= 0 AS came FROM authz.maintain();
+SELECT * FROM authz.audit_move();
 SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objsubid IN (1, 2) AND pid = pg_backend_pid();
 SELECT count(*) > 0 AS ours FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid();
 COMMIT;
