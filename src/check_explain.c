@@ -16,17 +16,13 @@
 #include "postgres.h"
 #include "compat.h"
 
-#include "access/genam.h"
-#include "access/table.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
-#include "utils/fmgroids.h"
 #include "utils/jsonb.h"
-#include "utils/rel.h"
 #include "utils/snapmgr.h"
 
 #include "cedar/explain.h"
@@ -168,25 +164,12 @@ explain_end(Explain *e)
 static char *
 explain_column(Oid relid, Oid pkey, const char *set, const char *id, int column)
 {
-	Relation	rel = table_open(relid, AccessShareLock);
 	Snapshot	snapshot = RegisterSnapshot(GetCatalogSnapshot(relid));
-	ScanKeyData keys[2];
-	SysScanDesc scan;
-	HeapTuple	tuple;
-	char	   *result = NULL;
+	char	   *text = NULL;
 
-	ScanKeyInit(&keys[0], Anum_store_policy_set, BTEqualStrategyNumber,
-				F_TEXTEQ, CStringGetTextDatum(set));
-	ScanKeyInit(&keys[1], Anum_store_id, BTEqualStrategyNumber,
-				F_TEXTEQ, CStringGetTextDatum(id));
-	scan = systable_beginscan(rel, pkey, true, snapshot, 2, keys);
-	tuple = systable_getnext(scan);
-	if (HeapTupleIsValid(tuple))
-		result = authz_policy_column(tuple, RelationGetDescr(rel), column);
-	systable_endscan(scan);
+	authz_store_find(relid, pkey, snapshot, set, id, column, &text);
 	UnregisterSnapshot(snapshot);
-	table_close(rel, NoLock);
-	return result;
+	return text;
 }
 
 /* The policy's text, if it still is the one that was asked. */

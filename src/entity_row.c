@@ -318,41 +318,55 @@ key_parse(const AuthzColumn *column, const char *s, size_t len, Datum *value)
 	}
 }
 
-/* Split a uid's id into the table's key; false: no row can have it. */
-static bool
-keys_parse(const AuthzMapTable *table, const CedarUid *uid, Datum *values)
+bool
+authz_id_split(const CedarUid *uid, int n, char **segments)
 {
 	const char *s = uid->bytes + uid->type_len;
 	const char *end = s + uid->id_len;
 
-	/* An id that the types cannot hold is not in the table. */
-	if (memchr(s, '\0', uid->id_len) != NULL)
-		return false;
-	if (table->n_keys == 1)
-		return key_parse(table->keys[0], s, uid->id_len, &values[0]);
-	for (int i = 0; i < table->n_keys; i++)
+	for (int i = 0; i < n; i++)
 	{
 		const char *stop = memchr(s, '/', end - s);
-		char	   *part;
-		size_t		len = 0;
+		char	   *segment;
 
-		if ((stop == NULL) != (i == table->n_keys - 1))
+		if ((stop == NULL) != (i == n - 1))
 			return false;
 		if (stop == NULL)
 			stop = end;
-		part = palloc(stop - s + 1);
+		segment = segments[i] = palloc(stop - s + 1);
 		for (; s < stop; s++)
 		{
 			if (*s != '~')
-				part[len++] = *s;
+				*segment++ = *s;
 			else if (++s < stop && (*s == '0' || *s == '1'))
-				part[len++] = *s == '0' ? '~' : '/';
+				*segment++ = *s == '0' ? '~' : '/';
 			else
 				return false;
 		}
-		if (!key_parse(table->keys[i], part, len, &values[i]))
-			return false;
+		*segment = '\0';
 		s = stop + 1;
+	}
+	return true;
+}
+
+/* Split a uid's id into the table's key; false: no row can have it. */
+static bool
+keys_parse(const AuthzMapTable *table, const CedarUid *uid, Datum *values)
+{
+	const char *id = uid->bytes + uid->type_len;
+	char	   *segments[INDEX_MAX_KEYS];
+
+	/* An id that the types cannot hold is not in the table. */
+	if (memchr(id, '\0', uid->id_len) != NULL)
+		return false;
+	if (table->n_keys == 1)
+		return key_parse(table->keys[0], id, uid->id_len, &values[0]);
+	if (!authz_id_split(uid, table->n_keys, segments))
+		return false;
+	for (int i = 0; i < table->n_keys; i++)
+	{
+		if (!key_parse(table->keys[i], segments[i], strlen(segments[i]), &values[i]))
+			return false;
 	}
 	return true;
 }

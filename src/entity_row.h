@@ -84,6 +84,9 @@ extern bool authz_row_has_id(AuthzMapTable *table, HeapTuple tuple, TupleDesc de
 /* The same of rows whose id is one integer, for authz_cache_confirm. */
 extern void authz_row_integer_key(AuthzMapTable *table, AuthzCachedRow *row);
 
+/* The segments of an id of n columns, which holds no NUL; false: no row can have it. */
+extern bool authz_id_split(const CedarUid *uid, int n, char **segments);
+
 /* The uid of a row of a mapping's table; raises when its id is null. */
 extern const CedarUid *authz_row_uid(AuthzMapping *mapping, TupleTableSlot *slot,
 									 CedarArena *arena);

@@ -28,6 +28,7 @@
 #include "utils/ruleutils.h"
 #include "utils/timestamp.h"
 
+#include "entity_row.h"
 #include "entity_uid.h"
 #include "error.h"
 #include "filter.h"
@@ -328,37 +329,19 @@ id_column(const AuthzColumn *c, const char *sql)
 static bool
 id_parts(AuthzColumn *const *columns, int n, const CedarUid *uid, char **literals)
 {
-	const char *s = uid->bytes + uid->type_len;
-	const char *end = s + uid->id_len;
+	const char *id = uid->bytes + uid->type_len;
+	char	   *segments[INDEX_MAX_KEYS];
 
-	if (memchr(s, '\0', uid->id_len) != NULL)
+	if (memchr(id, '\0', uid->id_len) != NULL)
 		return false;
 	if (n == 1)
-		return id_literal(columns[0], pnstrdup(s, uid->id_len), uid->id_len, &literals[0]);
-	/* as entity_row.c joins them */
+		return id_literal(columns[0], pnstrdup(id, uid->id_len), uid->id_len, &literals[0]);
+	/* A reference may have any number of columns, an id has not. */
+	if (n > INDEX_MAX_KEYS || !authz_id_split(uid, n, segments))
+		return false;
 	for (int i = 0; i < n; i++)
 	{
-		const char *stop = memchr(s, '/', end - s);
-		char	   *part;
-		size_t		len = 0;
-
-		if ((stop == NULL) != (i == n - 1))
-			return false;
-		if (stop == NULL)
-			stop = end;
-		part = palloc(stop - s + 1);
-		for (; s < stop; s++)
-		{
-			if (*s != '~')
-				part[len++] = *s;
-			else if (++s < stop && (*s == '0' || *s == '1'))
-				part[len++] = *s == '0' ? '~' : '/';
-			else
-				return false;
-		}
-		part[len] = '\0';
-		s = stop + 1;
-		if (!id_literal(columns[i], part, len, &literals[i]))
+		if (!id_literal(columns[i], segments[i], strlen(segments[i]), &literals[i]))
 			return false;
 	}
 	return true;

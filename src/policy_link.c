@@ -188,13 +188,9 @@ authz_policy_link_ids(const char *set, const char *template_id)
 	return ids;
 }
 
-/*
- * The row of this set and id, or false; with a column, also that column's
- * text, in the current memory context.
- */
-static bool
-store_find(Oid relid, Oid pkey, Snapshot snapshot, const char *set, const char *id,
-		   int column, char **text)
+bool
+authz_store_find(Oid relid, Oid pkey, Snapshot snapshot, const char *set, const char *id,
+				 int column, char **text)
 {
 	Relation	rel = table_open(relid, AccessShareLock);
 	SysScanDesc scan;
@@ -272,10 +268,10 @@ check_link(CedarArena *arena, Snapshot snapshot, const char *set, const AuthzPol
 	const char *misfit;
 	char	   *text;
 
-	if (store_find(rels->policies, rels->policies_pkey, snapshot, set, link->id, 0, NULL))
+	if (authz_store_find(rels->policies, rels->policies_pkey, snapshot, set, link->id, 0, NULL))
 		refuse_id(set, link->id, "policy");
-	if (!store_find(rels->policies, rels->policies_pkey, snapshot, set,
-					link->template_id, Anum_policies_policy, &text))
+	if (!authz_store_find(rels->policies, rels->policies_pkey, snapshot, set,
+						  link->template_id, Anum_policies_policy, &text))
 	{
 		if (authz_store_is_restoring())
 			return;
@@ -383,7 +379,7 @@ authz_policy_link_check_policy(const TriggerData *trigdata)
 		char	   *id = authz_policy_column(tuple, desc, Anum_policies_policy_id);
 		char	   *text = authz_policy_column(tuple, desc, Anum_policies_policy);
 
-		if (store_find(rels->policy_links, rels->policy_links_pkey, snapshot, set, id, 0, NULL))
+		if (authz_store_find(rels->policy_links, rels->policy_links_pkey, snapshot, set, id, 0, NULL))
 			refuse_id(set, id, "link");
 		if (old_id != NULL && (strcmp(old_id, id) != 0 || strcmp(old_set, set) != 0))
 			check_template_gone(arena, snapshot, old_set, old_id);

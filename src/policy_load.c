@@ -151,25 +151,6 @@ load_rows(Load *load, const List *ids, PolicyList *list)
 
 /* --------------------------------------------------------------- the links */
 
-/* Has the table a policy of this id, enabled or not? */
-static bool
-policy_exists(Load *load, const char *id)
-{
-	ScanKeyData key[2];
-	SysScanDesc scan;
-	bool		exists;
-
-	ScanKeyInit(&key[0], Anum_policies_policy_set, BTEqualStrategyNumber,
-				F_TEXTEQ, CStringGetTextDatum(load->set));
-	ScanKeyInit(&key[1], Anum_policies_policy_id, BTEqualStrategyNumber,
-				F_TEXTEQ, CStringGetTextDatum(id));
-	scan = systable_beginscan(load->policies, authz_relations()->policies_pkey, true,
-							  load->snapshot, 2, key);
-	exists = HeapTupleIsValid(systable_getnext(scan));
-	systable_endscan(scan);
-	return exists;
-}
-
 /*
  * The piece of an enabled policy: among the first n of the list, which are
  * in order, or in the layers below.
@@ -250,8 +231,10 @@ load_links(Load *load, const List *ids, const AuthzBelow *below, uint32 *const *
 			if (!link->enabled)
 				continue;
 			policy.piece = find_piece(list, n_policies, below, gone, link->template_id);
-			if (policy.piece == NULL && policy_exists(load, link->template_id))
-				continue;
+			if (policy.piece == NULL &&
+				authz_store_find(RelationGetRelid(load->policies), authz_relations()->policies_pkey,
+								 load->snapshot, load->set, link->template_id, 0, NULL))
+				continue;			/* it is disabled */
 			if (policy.piece == NULL || !cedar_piece_is_template(policy.piece) ||
 				!cedar_policy_is_linked(&policy))
 				ereport(ERROR,

@@ -100,6 +100,13 @@ extern bool authz_store_column_is_same(const TriggerData *trigdata, int column);
 extern bool authz_store_has_rows(AuthzStoreTable table, const char *set);
 
 /*
+ * The row of policies or policy_links with this set and id, or false; text, unless
+ * NULL, takes that column's text, in the current memory context.
+ */
+extern bool authz_store_find(Oid relid, Oid pkey, Snapshot snapshot, const char *set,
+							 const char *id, int column, char **text);
+
+/*
  * What the triggers of all of them do; the function is one of this
  * table's.  Before a statement: queue up behind other writers.  Before a row
  * that is complete, or goes: note whether its set was empty, keep the former row;
