@@ -281,6 +281,9 @@ DELETE FROM authz.policies WHERE policy_set = 'trap';
 SET ROLE regress_mapper;
 CREATE VIEW lair.bait AS SELECT id FROM lair.trap WHERE lair.spring(id);
 RESET ROLE;
+-- By a name that is the same wherever this runs.
+CREATE ROLE regress_admin SUPERUSER;
+SET ROLE regress_admin;
 CREATE VIEW lair.over AS SELECT id FROM (SELECT b.id FROM lair.bait b) x;
 \set SHOW_CONTEXT never
 SELECT authz.map_entity_type('Bait', 'lair.bait', 'id');
@@ -296,6 +299,8 @@ SELECT authz.authz_check('User::"1"', 'Action::"view"', 'Bait::"1"', '{}', NULL,
 SELECT authz.unmap_entity_type('Bait');
 SELECT authz.unmap_entity_type('Trap');
 DROP SCHEMA lair CASCADE;
+RESET ROLE;
+DROP ROLE regress_admin;
 
 -- A view that asks for a decision while one is being made.
 CREATE FUNCTION asks(id int) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
