@@ -101,7 +101,7 @@ typedef struct AuthzEntityMemo
 	MemoryContext cxt;			/* holds all of it, this struct too */
 	MemoryContextCallback let_go;
 	CedarArena *arena;
-	CedarArena *loose;			/* emptied between decisions */
+	CedarArena *loose;			/* emptied between decisions; NULL: not needed yet */
 	entry_hash *hash;
 	AuthzMaps  *maps;			/* NULL: no type is mapped */
 	AuthzEntityCache *cache;	/* NULL: not to be used */
@@ -168,7 +168,6 @@ memo_create(AuthzStatement *statement)
 	memo->let_go.arg = memo;
 	MemoryContextRegisterResetCallback(cxt, &memo->let_go);
 	memo->arena = authz_arena_create(cxt);
-	memo->loose = authz_arena_create(cxt);
 	memo->hash = entry_create(cxt, 24, NULL);
 	memo->had_xid = TransactionIdIsValid(GetTopTransactionIdIfAny());
 	memo->maps = authz_maps_acquire(cxt);
@@ -492,6 +491,8 @@ reader_get_asked(AuthzEntityReader *reader, const CedarUid *uid)
 	}
 	if (reader->n_loose == LOOSE_MAX)
 		return reader_get(reader, uid);
+	if (memo->loose == NULL)
+		memo->loose = authz_arena_create(memo->cxt);
 	reader->loose[reader->n_loose] = reader_read(reader, uid, memo->loose);
 	return &reader->loose[reader->n_loose++];
 }
@@ -755,7 +756,7 @@ authz_entity_begin(AuthzStatement *statement, CedarEntities *overlay,
 		memo = memo_get(statement, snapshot);
 	reader = reader_create(memo);
 	reader->rows.snapshot = snapshot;
-	if (memo->users++ == 0)
+	if (memo->users++ == 0 && memo->loose != NULL)
 		cedar_arena_reset(memo->loose);
 	source->find = entity_find;
 	source->climb = overlay == NULL ? entity_climb : NULL;
