@@ -343,8 +343,9 @@ refresh_changed(const AuthzRelations *rels, TimestampTz start, TimestampTz forme
 			n = (uint64) -1;
 			break;
 		}
-		old_cxt = MemoryContextSwitchTo(row_cxt);
+		/* Before: the scan keeps what it allocates when it first meets a dead entry. */
 		found = writer_find(&writer, user, &stats);
+		old_cxt = MemoryContextSwitchTo(row_cxt);
 		if (!apply_sums(sums->vals[i], sums->tupdesc, found, &stats))
 		{
 			Datum		total,
