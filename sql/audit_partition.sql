@@ -188,6 +188,18 @@ $$;
 COMMENT ON FUNCTION authz.audit_moving() IS
 	'Trigger, while records are moved: copies new ones of the default partition to their month''s table, refuses other changes';
 
+CREATE FUNCTION authz.audit_move_disown(copy regclass) RETURNS void
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = copy AND d.deptype = 'e') THEN
+		EXECUTE format('ALTER EXTENSION authz DROP TABLE %s', copy);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION authz.audit_move_disown(regclass) IS 'Copies belong to the extension, so that no dump has them; from now on this one does not';
+
 CREATE FUNCTION authz.audit_move_begin() RETURNS void
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
@@ -276,12 +288,12 @@ BEGIN
 	TRUNCATE authz.audit_logs_default;
 	FOR move IN SELECT a.month FROM authz.audit_moves a LOOP
 		suffix := (authz.audit_month(move)).suffix;
-		EXECUTE format('ALTER EXTENSION authz DROP TABLE authz.%I', 'audit_logs_moving_' || suffix);
+		PERFORM authz.audit_move_disown(to_regclass('authz.audit_logs_moving_' || suffix));
 		EXECUTE format('ALTER TABLE authz.%I RENAME TO %I', 'audit_logs_moving_' || suffix, 'audit_logs_' || suffix);
 		PERFORM authz.audit_month_attach(move);
 	END LOOP;
 	INSERT INTO authz.audit_logs SELECT * FROM authz.audit_logs_moving_rest;
-	ALTER EXTENSION authz DROP TABLE authz.audit_logs_moving_rest;
+	PERFORM authz.audit_move_disown('authz.audit_logs_moving_rest');
 	DROP TABLE authz.audit_logs_moving_rest;
 	DELETE FROM authz.audit_moves;
 END
@@ -302,7 +314,7 @@ BEGIN
 	DROP TRIGGER IF EXISTS moving_truncated ON authz.audit_logs_default;
 	FOR copy IN SELECT c.oid FROM pg_class c WHERE c.relnamespace = 'authz'::regnamespace AND c.relkind = 'r'
 			AND c.relname ~ '^audit_logs_moving_(rest|y\d{4}m\d{2})$' LOOP
-		EXECUTE format('ALTER EXTENSION authz DROP TABLE %s', copy);
+		PERFORM authz.audit_move_disown(copy);
 		EXECUTE format('DROP TABLE %s', copy);
 	END LOOP;
 	DELETE FROM authz.audit_moves;
@@ -359,5 +371,5 @@ COMMENT ON FUNCTION authz.audit_move(integer) IS
 REVOKE ALL ON TABLE authz.audit_moves FROM PUBLIC;
 REVOKE ALL ON FUNCTION authz.wal_flush(), authz.audit_partitions(), authz.audit_month(date), authz.audit_months_due(),
 	authz.audit_month_table(text, date), authz.audit_month_attach(date), authz.audit_months_lock(), authz.audit_partition_create(date), authz.audit_moving(),
-	authz.audit_move_begin(), authz.audit_move_copy(integer), authz.audit_move_finish(),
+	authz.audit_move_disown(regclass), authz.audit_move_begin(), authz.audit_move_copy(integer), authz.audit_move_finish(),
 	authz.audit_move_cancel(), authz.audit_move(integer) FROM PUBLIC;
