@@ -103,6 +103,17 @@ SELECT pg_cancel_backend(pg_backend_pid()), authz.cedar_authorize('permit' || le
 SELECT pg_cancel_backend(pg_backend_pid()), authz.cedar_authorize('', ('[1' || left(pg_backend_pid()::text, 0) || ']')::json, '{}');
 SELECT pg_cancel_backend(pg_backend_pid()), authz.cedar_schema_to_json('entity' || left(pg_backend_pid()::text, 0));
 SELECT authz.cedar_schema_to_json('entity' || left(pg_backend_pid()::text, 0));
+-- The same by statement_timeout, amid work that takes far longer and ends at a fault: reading a text, writing a policy, evaluating.
+SET statement_timeout = '100ms';
+SELECT authz.cedar_authorize(repeat('permit (principal, action, resource) when { context.a == 1 };', 300000 + 0 * pg_backend_pid()) || 'permit', '[]', '{}');
+INSERT INTO authz.policies (policy_id, policy)
+	SELECT 'p' || p, 'permit (principal, action, resource) when { [' || (SELECT string_agg((i * 7919 % 1000003)::text, ',') FROM generate_series(p, 145000 + p) i) || '].isEmpty() }' || CASE p WHEN 60 THEN '' ELSE ';' END
+	FROM generate_series(1, 60) p;
+SET statement_timeout = '500ms';
+SELECT decide(string_agg('permit (principal, action, resource) when { ' || (SELECT string_agg('context.s.containsAll(context.s)', ' && ') FROM generate_series(1, CASE p WHEN 300 THEN 110 ELSE 90 END)) || ' };', E'\n' ORDER BY p),
+		json_build_object('s', (SELECT json_agg(i) FROM generate_series(1, 100000) i)))
+	FROM generate_series(1, 300) p;
+RESET statement_timeout;
 -- Many findings in one policy take no longer than many policies.
 SET statement_timeout = '100s';
 SELECT count(*) FROM (SELECT string_agg('X' || i || '::"a"', ',') FROM generate_series(1, 60000) i) x (uids),
