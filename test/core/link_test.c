@@ -3,12 +3,13 @@
  * link_test.c
  *	  Templates linked with values decide as the policy does in whose text the
  *	  values stand, with and without a scope index; unlinked ones decide
- *	  nothing.
+ *	  nothing.  Links as JSON: what is taken, and where errors point.
  *
  *-------------------------------------------------------------------------
  */
 #include <string.h>
 
+#include "link.h"
 #include "unit.h"
 
 static const char *const scopes[][2] = {
@@ -188,6 +189,73 @@ test_unlinked(void)
 	bench_close(&b);
 }
 
+#define LINK(template, id, values) "{\"templateId\":\"" template "\",\"newId\":\"" id "\",\"values\":" values "}"
+#define USER "{\"__entity\":{\"type\":\"U\",\"id\":\"a\"}}"
+#define DOC "{\"type\":\"D\",\"id\":\"d\"}"
+
+/* Links as JSON: the reference takes those without a code, and no other. */
+static void
+test_json(void)
+{
+	static const char text[] =
+		"permit (principal == ?principal, action, resource);"
+		"permit (principal, action, resource);"
+		"permit (principal in ?principal, action, resource == ?resource);";
+	static const struct
+	{
+		const char *json;
+		CedarCode	code;
+		const char *at;			/* where the error points */
+	}			cases[] = {
+		{"[]", CEDAR_OK, NULL},
+		{"[" LINK("policy0", "l", "{\"?principal\":" USER "}") "]", CEDAR_OK, NULL},
+		{"[" LINK("policy0", "policy9", "{\"?principal\":{\"type\":\"U\",\"id\":\"a\"}}") "]", CEDAR_OK, NULL},
+		{"[" LINK("policy2", "l", "{\"?principal\":" USER ",\"?resource\":" DOC "}") ","
+		LINK("policy0", "m", "{\"?principal\":" USER "}") "]", CEDAR_OK, NULL},
+		{"{}", CEDAR_ERR_ENTITY, "{}"},
+		{"[1]", CEDAR_ERR_ENTITY, "1"},
+		{"[{\"newId\":\"l\",\"values\":{}}]", CEDAR_ERR_ENTITY, "{\"newId"},
+		{"[{\"templateId\":7,\"newId\":\"l\",\"values\":{}}]", CEDAR_ERR_ENTITY, "{\"temp"},
+		{"[{\"templateId\":\"policy0\",\"newId\":\"l\"}]", CEDAR_ERR_ENTITY, "{\"temp"},
+		{"[" LINK("policy0", "l", "[]") "]", CEDAR_ERR_ENTITY, "{\"temp"},
+		{"[{\"more\":1,\"templateId\":\"policy0\",\"newId\":\"l\",\"values\":{\"?principal\":" USER "}}]", CEDAR_ERR_ENTITY, "{\"more"},
+		{"[" LINK("policy1", "l", "{}") "]", CEDAR_ERR_ENTITY, "\"policy1"},
+		{"[" LINK("policy7", "l", "{}") "]", CEDAR_ERR_ENTITY, "\"policy7"},
+		{"[" LINK("policy00", "l", "{\"?principal\":" USER "}") "]", CEDAR_ERR_ENTITY, "\"policy00"},
+		{"[" LINK("policyx", "l", "{\"?principal\":" USER "}") "]", CEDAR_ERR_ENTITY, "\"policyx"},
+		{"[" LINK("other", "l", "{\"?principal\":" USER "}") "]", CEDAR_ERR_ENTITY, "\"other"},
+		{"[" LINK("policy0", "policy1", "{\"?principal\":" USER "}") "]", CEDAR_ERR_DUPLICATE, "\"policy1"},
+		{"[" LINK("policy2", "policy0", "{\"?principal\":" USER "}") "]", CEDAR_ERR_DUPLICATE, "\"policy0"},
+		{"[" LINK("policy0", "l", "{}") "]", CEDAR_ERR_ENTITY, "{}}"},
+		{"[" LINK("policy2", "l", "{\"?principal\":" USER "}") "]", CEDAR_ERR_ENTITY, "{\"?principal"},
+		{"[" LINK("policy2", "l", "{\"?resource\":" DOC "}") "]", CEDAR_ERR_ENTITY, "{\"?resource"},
+		{"[" LINK("policy0", "l", "{\"?principal\":" USER ",\"?resource\":" DOC "}") "]", CEDAR_ERR_ENTITY, DOC},
+		{"[" LINK("policy0", "l", "{\"?principal\":" USER ",\"?action\":" DOC "}") "]", CEDAR_ERR_ENTITY, "{\"?principal"},
+		{"[" LINK("policy0", "l", "{\"?principal\":1}") "]", CEDAR_ERR_ENTITY, "1}"},
+		{"[" LINK("policy0", "l", "{\"?principal\":{\"type\":\"U U\",\"id\":\"a\"}}") "]", CEDAR_ERR_ENTITY, "\"U U"},
+		{"[" LINK("policy0", "l", "{\"?principal\":" USER "}") "," LINK("policy0", "k", "{\"?principal\":" USER "}") ","
+		LINK("policy2", "l", "{\"?principal\":" USER ",\"?resource\":" DOC "}") "]", CEDAR_ERR_DUPLICATE, "{\"templateId\":\"policy2"},
+	};
+	Bench		b;
+	CedarAst   *ast;
+
+	bench_open(&b);
+	CHECK(cedar_parse(b.arena, LIT(text), &ast, &b.err) == CEDAR_OK);
+	for (size_t i = 0; i < LENGTH(cases); i++)
+	{
+		const char *json = cases[i].json;
+		CedarLink  *links;
+		uint32_t	n;
+		CedarCode	code = cedar_links_from_json(b.arena, ast, json, strlen(json), &links, &n, &b.err);
+
+		CHECKF(code == cases[i].code, "%s: %s", json, code_name(code));
+		if (code != CEDAR_OK && code == cases[i].code)
+			CHECKF(b.err.has_position && b.err.offset == (size_t) (strstr(json, cases[i].at) - json),
+				   "%s: at %zu: %s", json, b.err.offset, b.err.message);
+	}
+	bench_close(&b);
+}
+
 int
 main(void)
 {
@@ -195,5 +263,6 @@ main(void)
 	test_links("permit", ";");
 	test_links("forbid", "when { resource.n == 1 };");
 	test_unlinked();
+	test_json();
 	return checks_end();
 }
