@@ -71,6 +71,7 @@ typedef struct CacheSlot
 {
 	const CedarUid *uid;
 	AuthzCachedEntity *entry;
+	uint32		hash;
 	char		status;
 } CacheSlot;
 
@@ -80,6 +81,8 @@ typedef struct CacheSlot
 #define SH_KEY uid
 #define SH_HASH_KEY(tb, key) ((key)->hash)
 #define SH_EQUAL(tb, a, b) cedar_uid_equal(a, b)
+#define SH_STORE_HASH
+#define SH_GET_HASH(tb, a) (a)->hash
 #define SH_SCOPE static inline
 #define SH_DECLARE
 #define SH_DEFINE

@@ -69,6 +69,7 @@ typedef struct MemoEntry
 	CedarEntity *entity;		/* NULL: there is none */
 	AuthzCachedEntity *cached;	/* where it came from, when that is all of it */
 	const CedarUidSet *with_self;	/* it and all that it is in; NULL: not known */
+	uint32		hash;			/* the uid's, so that only the one asked for is looked at */
 	char		status;
 } MemoEntry;
 
@@ -78,6 +79,8 @@ typedef struct MemoEntry
 #define SH_KEY uid
 #define SH_HASH_KEY(tb, key) ((key)->hash)
 #define SH_EQUAL(tb, a, b) cedar_uid_equal(a, b)
+#define SH_STORE_HASH
+#define SH_GET_HASH(tb, a) (a)->hash
 #define SH_SCOPE static inline
 #define SH_DECLARE
 #define SH_DEFINE
@@ -454,16 +457,15 @@ reader_get(AuthzEntityReader *reader, const CedarUid *uid)
 	AuthzEntityMemo *memo = reader->memo;
 	MemoEntry  *entry = entry_lookup(memo->hash, uid);
 	MemoEntry	read;
-	char		status;
 	bool		found;
 
 	if (entry != NULL)
 		return entry;
 	read = reader_read(reader, uid, memo->arena);
 	entry = entry_insert(memo->hash, read.uid, &found);
-	status = entry->status;
+	read.hash = entry->hash;
+	read.status = entry->status;
 	*entry = read;
-	entry->status = status;
 	return entry;
 }
 
