@@ -44,6 +44,7 @@
 #include "executor/execdesc.h"
 #include "nodes/plannodes.h"
 #include "tcop/pquery.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/portal.h"
 #include "utils/snapmgr.h"
@@ -419,6 +420,29 @@ authz_write_end(AuthzWrite *write)
 	pfree(write);
 }
 
+/*
+ * AFTER STATEMENT triggers fire of a command that has run to its end.  Not to
+ * its end comes one with RETURNING that procedural languages are to take so
+ * many rows of: it would count as no change of the policies.
+ */
+static void
+writes_refuse_unfinished(void)
+{
+	slist_iter	iter;
+
+	slist_foreach(iter, &writes)
+	{
+		AuthzWrite *write = slist_container(AuthzWrite, node, iter.cur);
+
+		if (write->sets != NIL)
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("a command that wrote authz.%s did not run to its end",
+							get_rel_name(write->relid)),
+					 errhint("Let no limit of rows stop INSERT, UPDATE or DELETE with RETURNING.")));
+	}
+}
+
 static void
 statement_xact_callback(XactEvent event, void *arg)
 {
@@ -441,8 +465,10 @@ statement_xact_callback(XactEvent event, void *arg)
 								  event == XACT_EVENT_PARALLEL_COMMIT);
 			break;
 		case XACT_EVENT_PRE_COMMIT:
-		case XACT_EVENT_PARALLEL_PRE_COMMIT:
 		case XACT_EVENT_PRE_PREPARE:
+			writes_refuse_unfinished();
+			break;
+		case XACT_EVENT_PARALLEL_PRE_COMMIT:
 			break;
 	}
 }
