@@ -12,8 +12,8 @@
 //
 // Prints a line for each request, as pgbench -l does: user, number, microseconds
 // ("failed" for a refusal with retry_after, "unsent" when no user was idle until
-// after the end, "error" for anything else that is no success), operation
-// (0, 1, 2), second, microsecond.
+// after the end or PostgREST had no connection free for 10 s, "error" for
+// anything else that is no success), operation (0, 1, 2), second, microsecond.
 'use strict';
 
 const fs = require('fs');
@@ -77,6 +77,9 @@ function send(user, op) {
 					resolve('');
 				} else if (json?.retry_after) {
 					resolve('failed');
+				} else if (json?.code === 'PGRST003') {
+					/* No connection of the pool was free in 10 s. */
+					resolve('unsent');
 				} else {
 					firstError ??= `${response.statusCode} ${answer}`;
 					resolve('error');
