@@ -212,6 +212,38 @@ SELECT reasons FROM authz.authz_decide('Part::"a/1"', 'Action::"view"', 'Doc::"1
 ALTER TABLE part ATTACH PARTITION part_a FOR VALUES IN ('a');
 SELECT reasons FROM authz.authz_decide('Part::"a/1"', 'Action::"view"', 'Doc::"1"', '{}'::jsonb, NULL, 'part');
 
+-- However the same rows are reached, they decide the same; entities => lays itself over each for one decision.
+CREATE TABLE same (id int, level int, above int, PRIMARY KEY (id));
+INSERT INTO same SELECT i, i % 5, nullif(i / 3, 0) FROM generate_series(1, 30) i;
+CREATE TABLE same_parted (id int PRIMARY KEY, level int, above int) PARTITION BY HASH (id);
+CREATE TABLE same_parted_0 PARTITION OF same_parted FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+CREATE TABLE same_parted_1 PARTITION OF same_parted FOR VALUES WITH (MODULUS 2, REMAINDER 1);
+INSERT INTO same_parted TABLE same;
+CREATE VIEW same_view AS TABLE same;
+SELECT count(authz.map_entity_type(t, r::regclass, 'id', '["level"]', format('[{"type": "%s", "column": "above"}]', t)::jsonb, security => CASE t WHEN 'SameInvoker' THEN 'invoker' ELSE 'owner' END)::text) AS mapped
+	FROM (VALUES ('Same', 'same'), ('SameParted', 'same_parted'), ('SameView', 'same_view'), ('SameInvoker', 'same')) v (t, r);
+INSERT INTO authz.policies (policy_set, policy_id, policy) VALUES ('same', 'level', 'permit (principal, action == Action::"view", resource) when { resource.level > principal.level };'),
+	('same', 'extra', 'permit (principal, action == Action::"view", resource) when { principal has extra && principal.extra };');
+INSERT INTO authz.policies (policy_set, policy_id, policy) SELECT 'same', 'in ' || t, format('permit (principal in %s::"2", action == Action::"in", resource);', t) FROM unnest('{Same,SameParted,SameView,SameInvoker}'::text[]) t;
+CREATE VIEW same_decisions AS
+	WITH RECURSIVE up AS (SELECT id, id AS at FROM same UNION SELECT up.id, same.above FROM up JOIN same ON same.id = up.at WHERE above IS NOT NULL)
+	SELECT t, o AS overlaid, count(*) AS asked, count(*) FILTER (WHERE p.level < r.level OR o) AS may,
+		count(*) FILTER (WHERE authz.authz_check(authz.entity_uid(t, p.id::text), 'Action::"view"', authz.entity_uid(t, r.id::text), '{}', given, 'same') <> (p.level < r.level OR o)) AS view_differs,
+		count(*) FILTER (WHERE authz.authz_check(authz.entity_uid(t, p.id::text), 'Action::"in"', authz.entity_uid(t, r.id::text), '{}', given, 'same')
+			<> EXISTS (SELECT FROM up WHERE up.id = p.id AND (up.at = 2 OR o AND p.id = 29))) AS in_differs
+	FROM unnest('{Same,SameParted,SameView,SameInvoker}'::text[]) t, (VALUES (false), (true)) v (o), same p, same r,
+		LATERAL (SELECT CASE WHEN o THEN jsonb_build_array(jsonb_build_object('uid', jsonb_build_object('type', t, 'id', p.id::text), 'attrs', '{"extra": true}'::jsonb,
+			'parents', CASE WHEN p.id = 29 THEN jsonb_build_array(jsonb_build_object('type', t, 'id', '2')) ELSE '[]' END)) END AS given) g
+	WHERE r.id <= 10 GROUP BY 1, 2 ORDER BY 1, 2;
+SELECT * FROM same_decisions;
+-- It was for one decision: what is kept of the row has none of it.
+SELECT t, authz.authz_check(authz.entity_uid(t, '29'), 'Action::"in"', 'Doc::"1"', '{}', NULL, 'same') AS "in",
+	authz.authz_check(authz.entity_uid(t, '29'), 'Action::"view"', authz.entity_uid(t, '1'), '{}', NULL, 'same') AS view FROM unnest('{Same,SameParted,SameView,SameInvoker}'::text[]) t;
+DELETE FROM authz.policies WHERE policy_set = 'same';
+SELECT count(authz.unmap_entity_type(t)::text) AS unmapped FROM unnest('{Same,SameParted,SameView,SameInvoker}'::text[]) t;
+DROP VIEW same_decisions, same_view;
+DROP TABLE same, same_parted;
+
 -- What a mapping depends on stays as it is.
 ALTER TABLE auth_user DROP COLUMN username;
 ALTER TABLE auth_user ALTER COLUMN is_staff TYPE int USING is_staff::int;
