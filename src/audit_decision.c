@@ -43,7 +43,7 @@
 #define MAX_UID_TEXT 2000
 
 /* Buffers are kept from call to call, but not larger ones. */
-#define KEEP_BYTES (64 * 1024)
+#define KEEP_BYTES ((Size) 64 * 1024)
 
 #define UIDS 3					/* principal, action, resource */
 
