@@ -117,7 +117,7 @@ SELECT authz.user_stats_refresh(now()), differences(now());
 SELECT login_count, total_session_duration FROM authz.user_stats WHERE user_id::text LIKE '%40';
 UPDATE authz.sessions SET last_seen = created_at + CASE WHEN id = (SELECT min(id::text) FROM authz.sessions WHERE user_id::text LIKE '%40')::uuid THEN interval '1 day' ELSE '0' END
 	WHERE user_id::text LIKE '%40';
-SELECT authz.user_stats_refresh(now()), differences(now());
+SELECT authz.user_stats_refresh(now(), "full" => true) > 0 AS looked, differences(now());
 SELECT login_count, total_session_duration FROM authz.user_stats WHERE user_id::text LIKE '%40';
 DO $$
 BEGIN
