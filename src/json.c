@@ -255,6 +255,8 @@ object_value(CedarArena *arena, JsonbContainer *container, int depth,
 	{
 		CHECK_FOR_INTERRUPTS();
 		walk_next(&keys, &v);
+		if (v.type != jbvString)
+			return false;
 		if (v.val.string.len >= 2 && memcmp(v.val.string.val, "__", 2) == 0)
 		{
 			if (n != 1 || depth == 0 || !string_is(&v, "__entity"))
