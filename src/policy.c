@@ -314,16 +314,10 @@ authz_store_is_checked(void)
 	return SessionReplicationRole != SESSION_REPLICATION_ROLE_REPLICA;
 }
 
-/*
- * pg_dump's scripts, and every connection of pg_restore, set
- * check_function_bodies to off for that very reason: what a definition refers
- * to may not be there yet.  Anybody can set it; who restores owns the tables.
- */
 bool
 authz_store_is_restoring(void)
 {
-	return !check_function_bodies &&
-		authz_owns_relation(authz_relations()->policies, GetUserId());
+	return authz_is_restoring(authz_relations()->policies);
 }
 
 bool

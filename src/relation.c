@@ -16,8 +16,11 @@
 #include "compat.h"
 
 #include "catalog/namespace.h"
+#include "catalog/pg_class.h"
 #include "commands/trigger.h"
 #include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/guc.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -135,6 +138,13 @@ authz_relations(void)
 	relations = found;
 	relations_valid = true;
 	return &relations;
+}
+
+bool
+authz_is_restoring(Oid relid)
+{
+	return !check_function_bodies && !InLocalUserIdChange() &&
+		authz_owns_relation(relid, GetUserId());
 }
 
 void

@@ -150,6 +150,15 @@ typedef struct AuthzRelations
  */
 extern const AuthzRelations *authz_relations(void);
 
+/*
+ * Does the table's owner restore a dump?  pg_dump's scripts, and every
+ * connection of pg_restore, set check_function_bodies to off for that very
+ * reason: what a definition refers to may not be there yet.  Anybody can set
+ * it, also around a function that runs with the owner's rights: that is no
+ * restore.
+ */
+extern bool authz_is_restoring(Oid relid);
+
 /* Is one of the triggers' functions called by this table's trigger? */
 extern void authz_check_trigger(FunctionCallInfo fcinfo, Oid relid,
 								const char *function);

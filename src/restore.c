@@ -14,14 +14,13 @@
 #include "postgres.h"
 #include "compat.h"
 
-#include "catalog/pg_class.h"
 #include "commands/trigger.h"
 #include "fmgr.h"
-#include "miscadmin.h"
 #include "storage/proc.h"
-#include "utils/acl.h"
 #include "utils/guc.h"
 #include "utils/rel.h"
+
+#include "relation.h"
 
 /* The transaction with a statement that goes without foreign keys. */
 static LocalTransactionId relaxed = InvalidLocalTransactionId;
@@ -51,9 +50,7 @@ authz_restore_before_statement(PG_FUNCTION_ARGS)
 {
 	const TriggerData *trigdata = trigger_data(fcinfo, "restore_before_statement");
 
-	/* As authz_store_is_restoring. */
-	if (check_function_bodies ||
-		!authz_owns_relation(RelationGetRelid(trigdata->tg_relation), GetUserId()))
+	if (!authz_is_restoring(RelationGetRelid(trigdata->tg_relation)))
 		relaxed = InvalidLocalTransactionId;
 	else if (SessionReplicationRole == SESSION_REPLICATION_ROLE_ORIGIN)
 	{

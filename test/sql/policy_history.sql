@@ -109,6 +109,18 @@ RESET ROLE;
 SELECT since FROM authz.policies WHERE policy_set = 'forged';
 SELECT id, valid_from, valid_to FROM authz.policy_history WHERE policy_set = 'forged';
 ROLLBACK;
+-- Nor is a function with the owner's rights a restore because its caller turns that off.
+BEGIN;
+CREATE ROLE restore_forger;
+CREATE FUNCTION public.owner_policy() RETURNS bigint LANGUAGE sql SECURITY DEFINER AS
+	$$INSERT INTO authz.policies (policy_set, policy_id, policy, since) VALUES ('forged', 'p', 'permit (principal, action, resource);', 1000) RETURNING since$$;
+CREATE FUNCTION public.owner_session() RETURNS void LANGUAGE sql SECURITY DEFINER AS
+	$$INSERT INTO authz.sessions (user_id, expires_at, max_expires_at, amr) VALUES ('00000000-0000-4000-8000-000000000000', now() + interval '1 hour', now() + interval '1 hour', '{pwd}')$$;
+SET LOCAL ROLE restore_forger;
+SET LOCAL check_function_bodies = off;
+SELECT public.owner_policy() < 1000 AS own_version;
+SELECT public.owner_session();
+ROLLBACK;
 -- Who plays a replica by hand makes history, too; what a row says is its own again has none.
 BEGIN;
 SET LOCAL session_replication_role = replica;
