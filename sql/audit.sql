@@ -260,6 +260,7 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION authz.user_uid(uuid) IS 'The principal that a user is';
 
+-- Ordered by text: on a type's operator class a body has no dependency, and pg_upgrade may create it first.
 CREATE FUNCTION authz.user_export(id uuid) RETURNS jsonb
 LANGUAGE sql STABLE STRICT SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -289,8 +290,8 @@ BEGIN ATOMIC
 		'policies', (SELECT coalesce(jsonb_agg(jsonb_build_object('policy_set', p.policy_set, 'policy_id', p.policy_id) ORDER BY p.policy_set, p.policy_id), '[]')
 					 FROM authz.policies p WHERE position(user_export.id::text IN p.policy) > 0),
 		'entity', (SELECT to_jsonb(e) FROM authz.entities e WHERE e.uid = me.uid),
-		'children', (SELECT coalesce(jsonb_agg(e.uid ORDER BY e.uid), '[]') FROM authz.entities e WHERE me.uid = ANY (e.parents)),
-		'named_by', (SELECT coalesce(jsonb_agg(e.uid ORDER BY e.uid), '[]') FROM authz.entities e
+		'children', (SELECT coalesce(jsonb_agg(e.uid ORDER BY e.uid::text), '[]') FROM authz.entities e WHERE me.uid = ANY (e.parents)),
+		'named_by', (SELECT coalesce(jsonb_agg(e.uid ORDER BY e.uid::text), '[]') FROM authz.entities e
 					 WHERE e.uid <> me.uid AND position(user_export.id::text IN e.attrs::text || e.tags::text) > 0),
 		'audit', (SELECT coalesce(jsonb_agg(jsonb_strip_nulls(to_jsonb(a) || jsonb_build_object('address', p.address, 'user_agent', p.user_agent, 'account', p.account))
 					ORDER BY a.created_at), '[]')
