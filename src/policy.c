@@ -487,6 +487,7 @@ version_row_write(const char *set, const VersionChange *change)
 
 	heap_freetuple(changed);
 	CacheInvalidateRelcacheByRelid(rels.policy_proxy);
+	authz_policy_changed(set);
 	/* The next write of the row, and the next check, see this one. */
 	CommandCounterIncrement();
 	return version;

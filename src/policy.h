@@ -62,7 +62,11 @@ extern void authz_policy_statement_drop(AuthzStatement *statement);
 extern void authz_policy_statement_end(AuthzStatement *statement);
 extern void authz_policy_subxact_abort(AuthzStatement *statement,
 									   SubTransactionId subid);
+extern void authz_policy_pre_commit(void);
 extern void authz_policy_xact_end(bool committed);
+
+/* This transaction has advanced the version of the set. */
+extern void authz_policy_changed(const char *set);
 
 /* The GUC authz.policy_set. */
 extern char *authz_policy_set;

@@ -21,6 +21,13 @@
  * be no change of its own in what it reads, with triggers or without.  Where
  * there is no room, or no shared memory, the session has layers of its own.
  *
+ * Ahead of a commit.  A transaction that has changed a set publishes its last
+ * version just before it commits, where what it changed is known and the
+ * version before is in shared memory and was asked for: that is one policy
+ * compiled by the writer, instead of by all readers at once.  All of its
+ * changes are in by then, and it keeps other writers out until it has ended.
+ * No lock is waited for: there, that could be a deadlock.
+ *
  * Transactions.  An entry that is not committed in this sense remembers the
  * subtransaction that loaded it; if that aborts, or any around it, the entry
  * goes, because it may show what was rolled back under a key that did not
@@ -58,6 +65,7 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 
 #include "policy.h"
 #include "policy_schema.h"
@@ -65,6 +73,7 @@
 
 #define CACHED_MAX		64		/* policy sets */
 #define RETAINED_MAX	8		/* versions pinned but not cached */
+#define AHEAD_MAX		4		/* sets that a transaction publishes */
 
 /* One set's version as one statement uses it. */
 typedef struct AuthzPolicyPin
@@ -95,6 +104,20 @@ static AuthzPolicyPin *dropped = NULL;
 
 /* Pinned for a version that is being made. */
 static AuthzSharedRef pending = {-1, 0};
+
+/* A set that this transaction has changed. */
+typedef struct ChangedSet
+{
+	Oid			relid;			/* policy_versions, then */
+	char		name[FLEXIBLE_ARRAY_MEMBER];
+} ChangedSet;
+
+/* In TopTransactionContext, those of subtransactions that aborted as well. */
+static List *changed_sets = NIL;
+
+/* Published ahead of the commit. */
+static AuthzSharedRef ahead[AHEAD_MAX];
+static int	n_ahead = 0;
 
 PG_FUNCTION_INFO_V1(authz_policy_images);
 
@@ -460,6 +483,110 @@ version_get(const char *set)
 	return version;
 }
 
+/* ------------------------------------------------------- ahead of a commit */
+
+void
+authz_policy_changed(const char *set)
+{
+	MemoryContext old;
+	ChangedSet *changed;
+	Oid			relid;
+	ListCell   *lc;
+
+	if (!authz_shared_enabled() || list_length(changed_sets) > AHEAD_MAX)
+		return;
+	relid = authz_relations()->policy_versions;
+	foreach(lc, changed_sets)
+	{
+		changed = lfirst(lc);
+		if (changed->relid == relid && strcmp(changed->name, set) == 0)
+			return;
+	}
+	old = MemoryContextSwitchTo(TopTransactionContext);
+	changed = palloc(offsetof(ChangedSet, name) + strlen(set) + 1);
+	changed->relid = relid;
+	strcpy(changed->name, set);
+	changed_sets = lappend(changed_sets, changed);
+	MemoryContextSwitchTo(old);
+}
+
+static void
+publish_ahead(const ChangedSet *changed, const AuthzRelations *rels, Snapshot snapshot)
+{
+	Relation	versions = table_open(rels->policy_versions, NoLock);
+	Relation	policies = table_open(rels->policies, NoLock);
+	AuthzVersionRow row = authz_version_row_read(versions, rels->policy_versions_pkey,
+												 snapshot, changed->name, NULL);
+	AuthzSharedView view;
+	AuthzNewLayers new;
+
+	/* Its own, that is to say: not rolled back to what was there before. */
+	if (row.version != 0 && TransactionIdIsCurrentTransactionId(row.xmin) &&
+		authz_shared_find(changed->name, rels->policy_versions, NULL, &pending, &view))
+	{
+		AuthzBelow	below = {
+			.row = view.row,
+			.n_layers = view.n_layers,
+			.layers = view.layers
+		};
+
+		/* What nobody asks for is not worth it. */
+		if (view.asked &&
+			authz_policy_load_ahead(policies, snapshot, changed->name, row, &below, &new) &&
+			authz_shared_publish(changed->name, rels->policy_versions, row, NULL, pending,
+								 &new, &ahead[n_ahead], &view))
+			n_ahead++;
+		pending_unpin();
+	}
+	table_close(policies, NoLock);
+	table_close(versions, NoLock);
+}
+
+/* Locks as a check that loads a version has them, where they can be had. */
+static bool
+lock_ahead(const AuthzRelations *rels)
+{
+	return ConditionalLockRelationOid(rels->policy_versions, AccessShareLock) &&
+		ConditionalLockRelationOid(rels->policies, AccessShareLock) &&
+		ConditionalLockRelationOid(rels->policy_links, AccessShareLock) &&
+		ConditionalLockRelationOid(rels->schema, AccessShareLock) &&
+		ConditionalLockRelationOid(rels->policy_changes, AccessShareLock);
+}
+
+void
+authz_policy_pre_commit(void)
+{
+	MemoryContext scratch;
+	MemoryContext old;
+	ListCell   *lc;
+
+	/* In SERIALIZABLE, what is read here could make it fail. */
+	if (changed_sets == NIL || list_length(changed_sets) > AHEAD_MAX ||
+		IsolationIsSerializable())
+		return;
+	scratch = AllocSetContextCreate(CurrentMemoryContext, "authz policy load",
+									ALLOCSET_DEFAULT_SIZES);
+	old = MemoryContextSwitchTo(scratch);
+	foreach(lc, changed_sets)
+	{
+		const ChangedSet *changed = lfirst(lc);
+		AuthzRelations rels;
+		Snapshot	snapshot;
+
+		/* The transaction may have dropped the extension. */
+		if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(changed->relid)))
+			continue;
+		rels = *authz_relations();
+		if (rels.policy_versions != changed->relid || !lock_ahead(&rels))
+			continue;
+		snapshot = RegisterSnapshot(GetCatalogSnapshot(rels.policies));
+		publish_ahead(changed, &rels, snapshot);
+		UnregisterSnapshot(snapshot);
+	}
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(scratch);
+}
+
 /* --------------------------------------------------------------- the pins */
 
 static AuthzPolicyPin *
@@ -645,6 +772,9 @@ authz_policy_xact_end(bool committed)
 	dropped = NULL;
 	pending_unpin();
 	authz_shared_release();
+	changed_sets = NIL;			/* the memory goes with the transaction */
+	while (n_ahead > 0)
+		authz_shared_settle(ahead[--n_ahead], committed);
 
 	dlist_foreach_modify(iter, &cached)
 	{

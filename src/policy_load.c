@@ -54,6 +54,8 @@ typedef struct Load
 	Snapshot	snapshot;
 	CedarArena *work;			/* emptied after each policy */
 	CedarArena *kept;			/* pieces and ids until the image is written */
+	bool		ahead;			/* of a commit, which must not fail for it */
+	bool		misfit;			/* that is what it would do */
 } Load;
 
 static void
@@ -237,12 +239,17 @@ load_links(Load *load, const List *ids, const AuthzBelow *below, uint32 *const *
 				continue;			/* it is disabled */
 			if (policy.piece == NULL || !cedar_piece_is_template(policy.piece) ||
 				!cedar_policy_is_linked(&policy))
+			{
+				load->misfit = true;
+				if (load->ahead)
+					return;
 				ereport(ERROR,
 						(errcode(ERRCODE_DATA_CORRUPTED),
 						 errmsg("link \"%s\" does not fit a template \"%s\"",
 								link->id, link->template_id),
 						 errdetail("Policy set \"%s\".", load->set),
 						 errhint("A restore or a replica has still to bring it, or triggers were disabled.")));
+			}
 			list_add(list, &policy);
 		}
 	} while (lc != NULL && (lc = lnext(ids, lc)) != NULL);
@@ -437,6 +444,8 @@ load_changes(Load *load, AuthzVersionRow row, const AuthzBelow *below,
 	{
 		load_rows(load, ids, list);
 		load_links(load, ids, below, result->gone, list);
+		if (load->misfit)
+			return false;
 	}
 	while (kept > sparse ||
 		   (kept > 0 && layer_is_taken(below->layers[kept - 1].image, kept - 1, list->n)))
@@ -445,6 +454,40 @@ load_changes(Load *load, AuthzVersionRow row, const AuthzBelow *below,
 		list_merge(list, below->layers[kept].image, result->gone[kept]);
 	}
 	result->kept = kept;
+	return true;
+}
+
+static void
+load_plan(Load *load, PolicyList *list, AuthzNewLayers *result)
+{
+	CedarError	err;
+
+	if (list->n == 0 && result->kept > 0)
+		return;
+	if (cedar_image_plan(load->kept, list->at, list->n, &result->plan, &result->size,
+						 &err) != CEDAR_OK)
+		authz_raise(&err, AUTHZ_TEXT_UID, NULL, 0, NULL,
+					psprintf("Policy set \"%s\".", load->set));
+}
+
+bool
+authz_policy_load_ahead(Relation policies, Snapshot snapshot, const char *set,
+						AuthzVersionRow row, const AuthzBelow *below, AuthzNewLayers *result)
+{
+	Load		load = {
+		.set = set,
+		.policies = policies,
+		.snapshot = snapshot,
+		.work = authz_arena_create(CurrentMemoryContext),
+		.kept = authz_arena_create(CurrentMemoryContext),
+		.ahead = true
+	};
+	PolicyList	list = {0};
+
+	memset(result, 0, sizeof(*result));
+	if (!load_changes(&load, row, below, result, &list))
+		return false;
+	load_plan(&load, &list, result);
 	return true;
 }
 
@@ -460,7 +503,6 @@ authz_policy_load(Relation policies, Snapshot snapshot, const char *set,
 		.kept = authz_arena_create(CurrentMemoryContext)
 	};
 	PolicyList	list = {0};
-	CedarError	err;
 
 	memset(result, 0, sizeof(*result));
 	if (!load_changes(&load, row, below, result, &list))
@@ -468,10 +510,5 @@ authz_policy_load(Relation policies, Snapshot snapshot, const char *set,
 		load_rows(&load, NIL, &list);
 		load_links(&load, NIL, NULL, NULL, &list);
 	}
-	if (list.n == 0 && result->kept > 0)
-		return;
-	if (cedar_image_plan(load.kept, list.at, list.n, &result->plan, &result->size,
-						 &err) != CEDAR_OK)
-		authz_raise(&err, AUTHZ_TEXT_UID, NULL, 0, NULL,
-					psprintf("Policy set \"%s\".", set));
+	load_plan(&load, &list, result);
 }

@@ -22,6 +22,11 @@
  * backend that is killed takes the server's shared memory with it.  An idle
  * connection keeps nothing alive.
  *
+ * Ahead of a commit.  A version is published by the transaction that made it,
+ * just before it commits, so that no reader has to compile it.  Nobody finds it
+ * there before its version row is visible, since the row's raw xmin is in the
+ * key; it supersedes the others when it is committed, and goes when it is not.
+ *
  * What has a newer version goes when its last pin goes.  The newest of a set
  * stays, so that the next connection finds it, until room is wanted and it is
  * the unpinned one that was used least recently.
@@ -77,6 +82,8 @@ typedef struct Slot
 	/* all else under the lock */
 	bool		taken;
 	bool		superseded;		/* there is a newer one */
+	bool		ahead;			/* of the commit of its transaction */
+	bool		asked;			/* by a reader; set under the shared lock, too */
 	Oid			database;
 	Oid			relid;
 	uint32		hash;			/* of the set's name */
@@ -213,15 +220,30 @@ layer_image(const SharedLayer *layer)
 }
 
 static bool
+name_is(const Slot *slot, const char *set, size_t len)
+{
+	const SharedVersion *version = dsa_get_address(area, slot->version);
+
+	return version->set_len == len &&
+		memcmp((const char *) version + version->set, set, len) == 0;
+}
+
+static bool
 slot_is_of(const Slot *slot, const char *set, uint32 hash)
+{
+	return slot->taken && slot->hash == hash && slot->database == MyDatabaseId &&
+		name_is(slot, set, strlen(set));
+}
+
+static bool
+slots_are_of_one(const Slot *a, const Slot *b)
 {
 	const SharedVersion *version;
 
-	if (!slot->taken || slot->hash != hash || slot->database != MyDatabaseId)
+	if (!a->taken || a->hash != b->hash || a->database != b->database)
 		return false;
-	version = dsa_get_address(area, slot->version);
-	return version->set_len == strlen(set) &&
-		memcmp((const char *) version + version->set, set, version->set_len) == 0;
+	version = dsa_get_address(area, b->version);
+	return name_is(a, (const char *) version + version->set, version->set_len);
 }
 
 static AuthzSharedRef
@@ -242,6 +264,7 @@ slot_view(const Slot *slot, AuthzSharedView *view)
 	const SharedVersion *version = dsa_get_address(area, slot->version);
 
 	view->row = slot->row;
+	view->asked = slot->asked;
 	view->n_layers = version->n_layers;
 	for (uint32 i = 0; i < version->n_layers; i++)
 	{
@@ -292,11 +315,13 @@ authz_shared_find(const char *set, Oid relid, const AuthzVersionRow *row,
 			found = slot;
 			break;
 		}
-		if (found == NULL || slot->row.version > found->row.version)
+		if (!slot->ahead && (found == NULL || slot->row.version > found->row.version))
 			found = slot;
 	}
 	if (found != NULL)
 	{
+		if (row != NULL && !found->asked)
+			found->asked = true;
 		*ref = slot_ref(found);
 		pg_atomic_add_fetch_u64(&found->state, 1);
 	}
@@ -462,18 +487,19 @@ slot_take(void)
 /*
  * All others of the set: there is a newer one, or this is not the newest.  A
  * greater version that the snapshot of this one has seen committed, and gone,
- * is not newer: somebody has deleted the version row.
+ * is not newer: somebody has deleted the version row.  No snapshot: this is the
+ * newest, whose transaction still keeps other writers out.
  */
 static void
-slots_supersede(Slot *made, const char *set, Snapshot snapshot)
+slots_supersede(Slot *made, Snapshot snapshot)
 {
 	for (int i = 0; i < control->top; i++)
 	{
 		Slot	   *slot = &control->slots[i];
 
-		if (slot == made || !slot_is_of(slot, set, made->hash))
+		if (slot == made || slot->ahead || !slots_are_of_one(slot, made))
 			continue;
-		if (slot->relid == made->relid && slot->row.version > made->row.version &&
+		if (snapshot != NULL && slot->relid == made->relid && slot->row.version > made->row.version &&
 			XidInMVCCSnapshot(slot->row.xmin, snapshot))
 			made->superseded = true;
 		else
@@ -528,6 +554,8 @@ authz_shared_publish(const char *set, Oid relid, AuthzVersionRow row,
 				((SharedLayer *) dsa_get_address(area, version->layers[i]))->versions++;
 			slot->taken = true;
 			slot->superseded = false;
+			slot->ahead = snapshot == NULL;
+			slot->asked = snapshot != NULL;
 			slot->database = MyDatabaseId;
 			slot->relid = relid;
 			slot->hash = set_hash(set);
@@ -536,7 +564,8 @@ authz_shared_publish(const char *set, Oid relid, AuthzVersionRow row,
 			pg_atomic_write_u64(&slot->used, pg_atomic_add_fetch_u64(&control->clock, 1));
 			pg_atomic_add_fetch_u64(&slot->state, 1);
 			*ref = slot_ref(slot);
-			slots_supersede(slot, set, snapshot);
+			if (snapshot != NULL)
+				slots_supersede(slot, snapshot);
 		}
 		LWLockRelease(control->lock);
 	}
@@ -552,6 +581,24 @@ authz_shared_publish(const char *set, Oid relid, AuthzVersionRow row,
 		return false;
 	slot_view(slot, view);
 	return true;
+}
+
+void
+authz_shared_settle(AuthzSharedRef ref, bool committed)
+{
+	Slot	   *slot = &control->slots[ref.slot];
+
+	LWLockAcquire(control->lock, LW_EXCLUSIVE);
+	Assert(slot->taken && slot->ahead);
+	if (committed)
+	{
+		slot->ahead = false;
+		slots_supersede(slot, NULL);
+	}
+	else
+		slot->superseded = true;	/* still ahead: nobody is to build on it */
+	LWLockRelease(control->lock);
+	authz_shared_unpin(ref);
 }
 
 /* -------------------------------------------------------------- one builds */
@@ -624,7 +671,7 @@ authz_shared_lines(void)
 		AuthzSharedLine *line;
 		AuthzSharedView view;
 
-		if (!slot->taken || slot->database != MyDatabaseId)
+		if (!slot->taken || slot->ahead || slot->database != MyDatabaseId)
 			continue;
 		slot_view(slot, &view);
 		version = dsa_get_address(area, slot->version);

@@ -25,6 +25,7 @@ typedef struct AuthzSharedRef
 typedef struct AuthzSharedView
 {
 	AuthzVersionRow row;
+	bool		asked;			/* has a reader wanted it? */
 	uint32		n_layers;
 	CedarLayer	layers[AUTHZ_MAX_LAYERS];
 } AuthzSharedView;
@@ -41,11 +42,15 @@ extern void authz_shared_unpin(AuthzSharedRef ref);
 
 /*
  * Publish a version, read under this snapshot, over the pinned one below (or
- * none) and pin it.  False when there is no room.
+ * none) and pin it.  False when there is no room.  Without a snapshot it is the
+ * version that this transaction is about to commit; then it has to be settled.
  */
 extern bool authz_shared_publish(const char *set, Oid relid, AuthzVersionRow row,
 								 Snapshot snapshot, AuthzSharedRef below, const AuthzNewLayers *layers,
 								 AuthzSharedRef *ref, AuthzSharedView *view);
+
+/* Whether what was published ahead is committed; unpins it.  Does not fail. */
+extern void authz_shared_settle(AuthzSharedRef ref, bool committed);
 
 /*
  * Be the only one that builds a version of the set: waits, interruptibly, while

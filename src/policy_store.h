@@ -158,4 +158,12 @@ extern void authz_policy_load(Relation policies, Snapshot snapshot, const char *
 							  AuthzVersionRow row, const AuthzBelow *below,
 							  AuthzNewLayers *result);
 
+/*
+ * The same for a version that is about to be committed, from its changes alone.
+ * False where they are not known, or are such that a check raises.
+ */
+extern bool authz_policy_load_ahead(Relation policies, Snapshot snapshot, const char *set,
+									AuthzVersionRow row, const AuthzBelow *below,
+									AuthzNewLayers *result);
+
 #endif							/* AUTHZ_POLICY_STORE_H */

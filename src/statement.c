@@ -465,6 +465,9 @@ statement_xact_callback(XactEvent event, void *arg)
 								  event == XACT_EVENT_PARALLEL_COMMIT);
 			break;
 		case XACT_EVENT_PRE_COMMIT:
+			writes_refuse_unfinished();
+			authz_policy_pre_commit();
+			break;
 		case XACT_EVENT_PRE_PREPARE:
 			writes_refuse_unfinished();
 			break;
