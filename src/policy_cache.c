@@ -488,6 +488,7 @@ version_get(const char *set)
 void
 authz_policy_changed(const char *set)
 {
+	size_t		size = strlen(set) + 1;
 	MemoryContext old;
 	ChangedSet *changed;
 	Oid			relid;
@@ -503,9 +504,9 @@ authz_policy_changed(const char *set)
 			return;
 	}
 	old = MemoryContextSwitchTo(TopTransactionContext);
-	changed = palloc(offsetof(ChangedSet, name) + strlen(set) + 1);
+	changed = palloc(offsetof(ChangedSet, name) + size);
 	changed->relid = relid;
-	strcpy(changed->name, set);
+	memcpy(changed->name, set, size);
 	changed_sets = lappend(changed_sets, changed);
 	MemoryContextSwitchTo(old);
 }
