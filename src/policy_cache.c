@@ -376,7 +376,7 @@ version_build(Relation policies, Snapshot snapshot, const char *set, Oid relid,
 
 	if (!alone)
 		below_find(set, relid, publish, &former, &below);
-	authz_policy_load(policies, snapshot, set, row, &below, &new);
+	(void) authz_policy_load(policies, snapshot, set, row, &below, false, &new);
 	MemoryContextSwitchTo(old);
 	if (publish &&
 		authz_shared_publish(set, relid, row, snapshot, pending, &new, &ref, &view))
@@ -533,7 +533,7 @@ publish_ahead(const ChangedSet *changed, const AuthzRelations *rels, Snapshot sn
 
 		/* What nobody asks for is not worth it. */
 		if (view.asked &&
-			authz_policy_load_ahead(policies, snapshot, changed->name, row, &below, &new) &&
+			authz_policy_load(policies, snapshot, changed->name, row, &below, true, &new) &&
 			authz_shared_publish(changed->name, rels->policy_versions, row, NULL, pending,
 								 &new, &ahead[n_ahead], &view))
 			n_ahead++;

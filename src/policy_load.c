@@ -457,22 +457,9 @@ load_changes(Load *load, AuthzVersionRow row, const AuthzBelow *below,
 	return true;
 }
 
-static void
-load_plan(Load *load, PolicyList *list, AuthzNewLayers *result)
-{
-	CedarError	err;
-
-	if (list->n == 0 && result->kept > 0)
-		return;
-	if (cedar_image_plan(load->kept, list->at, list->n, &result->plan, &result->size,
-						 &err) != CEDAR_OK)
-		authz_raise(&err, AUTHZ_TEXT_UID, NULL, 0, NULL,
-					psprintf("Policy set \"%s\".", load->set));
-}
-
 bool
-authz_policy_load_ahead(Relation policies, Snapshot snapshot, const char *set,
-						AuthzVersionRow row, const AuthzBelow *below, AuthzNewLayers *result)
+authz_policy_load(Relation policies, Snapshot snapshot, const char *set, AuthzVersionRow row,
+				  const AuthzBelow *below, bool ahead, AuthzNewLayers *result)
 {
 	Load		load = {
 		.set = set,
@@ -480,35 +467,24 @@ authz_policy_load_ahead(Relation policies, Snapshot snapshot, const char *set,
 		.snapshot = snapshot,
 		.work = authz_arena_create(CurrentMemoryContext),
 		.kept = authz_arena_create(CurrentMemoryContext),
-		.ahead = true
+		.ahead = ahead
 	};
 	PolicyList	list = {0};
-
-	memset(result, 0, sizeof(*result));
-	if (!load_changes(&load, row, below, result, &list))
-		return false;
-	load_plan(&load, &list, result);
-	return true;
-}
-
-void
-authz_policy_load(Relation policies, Snapshot snapshot, const char *set,
-				  AuthzVersionRow row, const AuthzBelow *below, AuthzNewLayers *result)
-{
-	Load		load = {
-		.set = set,
-		.policies = policies,
-		.snapshot = snapshot,
-		.work = authz_arena_create(CurrentMemoryContext),
-		.kept = authz_arena_create(CurrentMemoryContext)
-	};
-	PolicyList	list = {0};
+	CedarError	err;
 
 	memset(result, 0, sizeof(*result));
 	if (!load_changes(&load, row, below, result, &list))
 	{
+		if (ahead)
+			return false;
 		load_rows(&load, NIL, &list);
 		load_links(&load, NIL, NULL, NULL, &list);
 	}
-	load_plan(&load, &list, result);
+	if (list.n == 0 && result->kept > 0)
+		return true;
+	if (cedar_image_plan(load.kept, list.at, list.n, &result->plan, &result->size,
+						 &err) != CEDAR_OK)
+		authz_raise(&err, AUTHZ_TEXT_UID, NULL, 0, NULL,
+					psprintf("Policy set \"%s\".", set));
+	return true;
 }

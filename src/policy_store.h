@@ -153,17 +153,12 @@ extern uint32 authz_layers_policies(const CedarLayer *layers, uint32 n_layers);
  * is known, else all of it.  One snapshot for the row and the policies; the
  * caller has locked the tables.  The result is in the current memory context
  * and refers to the layers below.
+ *
+ * Ahead of the version's commit only its changes are read.  False, which is for
+ * then alone: they are not known, or such that a check raises.
  */
-extern void authz_policy_load(Relation policies, Snapshot snapshot, const char *set,
+extern bool authz_policy_load(Relation policies, Snapshot snapshot, const char *set,
 							  AuthzVersionRow row, const AuthzBelow *below,
-							  AuthzNewLayers *result);
-
-/*
- * The same for a version that is about to be committed, from its changes alone.
- * False where they are not known, or are such that a check raises.
- */
-extern bool authz_policy_load_ahead(Relation policies, Snapshot snapshot, const char *set,
-									AuthzVersionRow row, const AuthzBelow *below,
-									AuthzNewLayers *result);
+							  bool ahead, AuthzNewLayers *result);
 
 #endif							/* AUTHZ_POLICY_STORE_H */
