@@ -259,7 +259,7 @@ LANGUAGE sql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
 	DELETE FROM authz.outbox o
-		WHERE o.id IN (SELECT n.id FROM authz.outbox n ORDER BY n.id LIMIT max_messages FOR UPDATE SKIP LOCKED)
+		WHERE o.ctid = ANY (ARRAY(SELECT n.ctid FROM authz.outbox n ORDER BY n.id LIMIT max_messages FOR UPDATE SKIP LOCKED))
 		RETURNING o.*;
 END;
 COMMENT ON FUNCTION authz.outbox_take(integer) IS
@@ -270,9 +270,9 @@ LANGUAGE sql VOLATILE
 BEGIN ATOMIC
 	WITH gone AS (
 		DELETE FROM authz.outbox
-		WHERE id IN (SELECT o.id FROM authz.outbox o
-					 WHERE o.created_at < now() - retention OR (o.payload->>'expires_at')::timestamptz < now()
-					 ORDER BY o.id LIMIT max_rows FOR UPDATE SKIP LOCKED)
+		WHERE ctid = ANY (ARRAY(SELECT o.ctid FROM authz.outbox o
+								WHERE o.created_at < now() - retention OR (o.payload->>'expires_at')::timestamptz < now()
+								ORDER BY o.id LIMIT max_rows FOR UPDATE SKIP LOCKED))
 		RETURNING 1)
 	SELECT count(*) FROM gone;
 END;
@@ -284,8 +284,8 @@ LANGUAGE sql VOLATILE
 BEGIN ATOMIC
 	WITH gone AS (
 		DELETE FROM authz.one_time_tokens
-		WHERE token_hash IN (SELECT o.token_hash FROM authz.one_time_tokens o WHERE o.expires_at < now() - retention
-							 ORDER BY o.expires_at LIMIT max_rows FOR UPDATE SKIP LOCKED)
+		WHERE ctid = ANY (ARRAY(SELECT o.ctid FROM authz.one_time_tokens o WHERE o.expires_at < now() - retention
+								ORDER BY o.expires_at LIMIT max_rows FOR UPDATE SKIP LOCKED))
 		RETURNING 1)
 	SELECT count(*) FROM gone;
 END;

@@ -91,9 +91,9 @@ BEGIN
 				END IF;
 			WHEN 'audit_personal' THEN
 				IF keep > 0 THEN
-					DELETE FROM authz.audit_personal a WHERE a.id IN (
-						SELECT o.id FROM authz.audit_personal o
-						WHERE o.created_at < now() - make_interval(days => keep) LIMIT max_rows FOR UPDATE SKIP LOCKED);
+					DELETE FROM authz.audit_personal a WHERE a.ctid = ANY (ARRAY(
+						SELECT o.ctid FROM authz.audit_personal o
+						WHERE o.created_at < now() - make_interval(days => keep) LIMIT max_rows FOR UPDATE SKIP LOCKED));
 					GET DIAGNOSTICS n = ROW_COUNT;
 					IF n > 0 THEN
 						result := format('removed what %s records said of persons', n);

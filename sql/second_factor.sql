@@ -119,8 +119,8 @@ LANGUAGE sql VOLATILE
 BEGIN ATOMIC
 	WITH gone AS (
 		DELETE FROM authz.user_totp
-		WHERE user_id IN (SELECT t.user_id FROM authz.user_totp t WHERE t.confirmed_at IS NULL AND t.created_at < now() - retention
-						  LIMIT max_rows FOR UPDATE SKIP LOCKED)
+		WHERE ctid = ANY (ARRAY(SELECT t.ctid FROM authz.user_totp t WHERE t.confirmed_at IS NULL AND t.created_at < now() - retention
+								LIMIT max_rows FOR UPDATE SKIP LOCKED))
 		RETURNING 1)
 	SELECT count(*) FROM gone;
 END;

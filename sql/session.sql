@@ -134,6 +134,11 @@ $$;
 COMMENT ON FUNCTION authz.sessions_end(uuid, text, uuid) IS
 	'Ends all sessions of a user but one (null: all); says how many';
 
+/*
+ * Here and in all that removes in batches, rows are found and locked by an index
+ * and then named by their place.  A join by key would be planned for a batch of
+ * unknown size, and read the whole table for each.
+ */
 CREATE FUNCTION authz.session_purge(max_rows integer DEFAULT 10000,
 									retention interval DEFAULT '30 days')
 RETURNS bigint
@@ -141,8 +146,8 @@ LANGUAGE sql VOLATILE
 BEGIN ATOMIC
 	WITH gone AS (
 		DELETE FROM authz.sessions
-		WHERE id IN (SELECT s.id FROM authz.sessions s WHERE s.expires_at < now() - retention
-					 ORDER BY s.expires_at LIMIT max_rows FOR UPDATE SKIP LOCKED)
+		WHERE ctid = ANY (ARRAY(SELECT s.ctid FROM authz.sessions s WHERE s.expires_at < now() - retention
+								ORDER BY s.expires_at LIMIT max_rows FOR UPDATE SKIP LOCKED))
 		RETURNING 1)
 	SELECT count(*) FROM gone;
 END;
@@ -154,9 +159,9 @@ LANGUAGE sql VOLATILE
 BEGIN ATOMIC
 	WITH cleared AS (
 		UPDATE authz.session_tokens SET answer = NULL
-		WHERE session_id IN (SELECT t.session_id FROM authz.session_tokens t
-							 WHERE t.answer IS NOT NULL AND t.grace_until < now()
-							 ORDER BY t.grace_until LIMIT max_rows FOR UPDATE SKIP LOCKED)
+		WHERE ctid = ANY (ARRAY(SELECT t.ctid FROM authz.session_tokens t
+								WHERE t.answer IS NOT NULL AND t.grace_until < now()
+								ORDER BY t.grace_until LIMIT max_rows FOR UPDATE SKIP LOCKED))
 		RETURNING 1)
 	SELECT count(*) FROM cleared;
 END;

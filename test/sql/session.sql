@@ -185,6 +185,15 @@ UPDATE authz.sessions SET expires_at = now() - interval '31 days', created_at = 
 SELECT count(*) > 5 AS over FROM authz.sessions WHERE expires_at < now();
 SELECT authz.session_purge(3);
 SELECT authz.session_purge() > 0 AS purged, authz.session_purge() AS more;
+-- A batch reads what it removes, not the table.
+BEGIN;
+INSERT INTO authz.sessions (user_id, created_at, last_seen, expires_at, max_expires_at, amr)
+	SELECT :'alice', now() - interval '60 days', now() - interval '60 days', now() - interval '40 days', now(), '{pwd}' FROM generate_series(1, 3000);
+ANALYZE authz.sessions;
+SELECT coalesce(seq_scan, 0) AS before FROM pg_stat_xact_user_tables WHERE relid = 'authz.sessions'::regclass \gset
+SELECT authz.session_purge(10);
+SELECT coalesce(seq_scan, 0) - :before AS whole_reads FROM pg_stat_xact_user_tables WHERE relid = 'authz.sessions'::regclass;
+ROLLBACK;
 SELECT count(*) FROM authz.sessions;
 
 -- Sealing: another key, another context or another byte opens nothing.
