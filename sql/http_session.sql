@@ -44,7 +44,7 @@ CREATE FUNCTION authz_api.register(email text, password text) RETURNS json
 LANGUAGE sql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
-	SELECT authz.register(email, password);
+	SELECT authz.register(email, password, authz.http_client_address());
 END;
 COMMENT ON FUNCTION authz_api.register(text, text) IS
 	E'Make an account\nThe answer is the same whether the email is known or not; a message goes to it.';
@@ -90,7 +90,7 @@ CREATE FUNCTION authz_api.request_password_reset(email text) RETURNS json
 LANGUAGE sql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
-	SELECT authz.request_password_reset(email);
+	SELECT authz.request_password_reset(email, authz.http_client_address());
 END;
 COMMENT ON FUNCTION authz_api.request_password_reset(text) IS
 	E'Ask for a password reset\nThe answer is the same whether the email is known or not.';

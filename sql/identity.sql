@@ -465,14 +465,14 @@ COMMENT ON FUNCTION authz.throttle_release(text, text) IS 'Takes one counted att
 CREATE FUNCTION authz.throttle_clear(kind text, subject text) RETURNS boolean
 LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'authz_throttle_clear_sql';
 COMMENT ON FUNCTION authz.throttle_clear(text, text) IS
-	'Forgets the failures of an account (its normalised email), an address, or a second_factor (user id); false when there were none';
+	'Forgets the failures of an account (its normalised email), an address, or a second_factor (user id), or the requests of an address (request); false when there were none';
 
 CREATE FUNCTION authz.throttles(OUT kind text, OUT subject text, OUT failures bigint,
 								OUT last_failure timestamptz, OUT blocked_until timestamptz)
 RETURNS SETOF record
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'authz_throttles';
 COMMENT ON FUNCTION authz.throttles() IS
-	'Failed attempts of this database that still count; blocked_until infinity: locked until cleared; subject is null when it is longer than 100 bytes';
+	'Failed attempts of this database, and registrations and resets asked for from an address (request), that still count; blocked_until infinity: locked until cleared; subject is null when it is longer than 100 bytes';
 
 /* ------------------------------------------------------- answers over HTTP */
 
@@ -506,7 +506,7 @@ COMMENT ON FUNCTION authz.http_error(integer, text, text, integer) IS
 
 /* ------------------------------------------------------------------ flows */
 
-CREATE FUNCTION authz.register(email text, password text) RETURNS json
+CREATE FUNCTION authz.register(email text, password text, address inet DEFAULT NULL) RETURNS json
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -515,6 +515,7 @@ DECLARE
 	problem text;
 	new_hash text;
 	new_id uuid;
+	wait integer;
 BEGIN
 	PERFORM authz.refuse_read_only();
 	IF email IS NULL OR password IS NULL THEN
@@ -524,6 +525,10 @@ BEGIN
 	problem := authz.password_problem(password, email);
 	IF problem IS NOT NULL THEN
 		RETURN authz.http_error(422, 'weak_password', problem);
+	END IF;
+	wait := authz.throttle_reserve('request', authz.address_subject(address));
+	IF wait > 0 THEN
+		RETURN authz.http_error(429, 'too_many_attempts', 'Too many requests from this address.', wait);
 	END IF;
 	/* Whether the email is known shows neither in the answer nor in the time. */
 	new_hash := authz.password_hash(password);
@@ -540,8 +545,8 @@ BEGIN
 	RETURN authz.http_answer(200, jsonb_build_object('email', btrim(email), 'email_verification', 'sent'));
 END
 $$;
-COMMENT ON FUNCTION authz.register(text, text) IS
-	'Makes a user, unless the email is known: the answer is the same, and the message in the outbox tells the owner of the address';
+COMMENT ON FUNCTION authz.register(text, text, inet) IS
+	'Makes a user, unless the email is known: the answer is the same, and the message in the outbox tells the owner of the address. Counted for the client''s address, where that is known';
 
 CREATE FUNCTION authz.notice_send(user_id uuid, kind text) RETURNS void
 LANGUAGE plpgsql VOLATILE
@@ -609,14 +614,19 @@ END
 $$;
 COMMENT ON FUNCTION authz.verify_email(text) IS 'Uses the token of an email verification';
 
-CREATE FUNCTION authz.request_password_reset(email text) RETURNS json
+CREATE FUNCTION authz.request_password_reset(email text, address inet DEFAULT NULL) RETURNS json
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	known uuid;
+	wait integer;
 BEGIN
 	PERFORM authz.refuse_read_only();
+	wait := authz.throttle_reserve('request', authz.address_subject(address));
+	IF wait > 0 THEN
+		RETURN authz.http_error(429, 'too_many_attempts', 'Too many requests from this address.', wait);
+	END IF;
 	SELECT id INTO known FROM authz.users u
 		WHERE u.email_normalized = authz.email_fold(left(request_password_reset.email, 1000)) AND u.active;
 	IF FOUND THEN
@@ -627,8 +637,8 @@ BEGIN
 	RETURN authz.http_answer(200, jsonb_build_object('password_reset', 'sent'));
 END
 $$;
-COMMENT ON FUNCTION authz.request_password_reset(text) IS
-	'Sends a token for reset_password where the email is an active user''s; the answer is the same for any';
+COMMENT ON FUNCTION authz.request_password_reset(text, inet) IS
+	'Sends a token for reset_password where the email is an active user''s; the answer is the same for any. Counted for the client''s address, where that is known';
 
 CREATE FUNCTION authz.reset_password(token text, password text) RETURNS json
 LANGUAGE plpgsql VOLATILE
@@ -768,9 +778,9 @@ REVOKE ALL ON FUNCTION
 	authz.throttle_reserve(text, text), authz.throttle_release(text, text),
 	authz.throttle_clear(text, text), authz.throttles(),
 	authz.http_answer(integer, jsonb, jsonb), authz.http_error(integer, text, text, integer),
-	authz.register(text, text), authz.notice_send(uuid, text), authz.token_send(uuid, text, interval),
+	authz.register(text, text, inet), authz.notice_send(uuid, text), authz.token_send(uuid, text, interval),
 	authz.email_verification_send(uuid), authz.verify_email(text),
-	authz.request_password_reset(text), authz.reset_password(text, text),
+	authz.request_password_reset(text, inet), authz.reset_password(text, text),
 	authz.change_password(uuid, text, text, uuid, text),
 	authz.invite(text, jsonb, authz.entity_uid[]), authz.refuse_read_only(),
 	authz.attempt_refused(text, integer)

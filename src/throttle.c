@@ -93,9 +93,9 @@ PG_FUNCTION_INFO_V1(authz_throttle_release_sql);
 PG_FUNCTION_INFO_V1(authz_throttle_clear_sql);
 PG_FUNCTION_INFO_V1(authz_throttles);
 
-static const char *const kind_names[] = {NULL, "account", "address", "second_factor"};
+static const char *const kind_names[] = {NULL, "account", "address", "second_factor", "request"};
 
-StaticAssertDecl(lengthof(kind_names) == AUTHZ_THROTTLE_FACTOR + 1, "a name for each kind");
+StaticAssertDecl(lengthof(kind_names) == AUTHZ_THROTTLE_REQUEST + 1, "a name for each kind");
 
 /* ------------------------------------------------------------------- file */
 
@@ -237,10 +237,17 @@ throttle_key(AuthzThrottleKind kind, const char *subject, size_t len)
 	return key == 0 ? 1 : key;
 }
 
+/* Addresses are shared: they have a limit of their own, and are never locked. */
+static bool
+of_address(AuthzThrottleKind kind)
+{
+	return kind == AUTHZ_THROTTLE_ADDRESS || kind == AUTHZ_THROTTLE_REQUEST;
+}
+
 static bool
 entry_is_over(const ThrottleEntry *entry, int64 now)
 {
-	int64		window = entry->kind == AUTHZ_THROTTLE_ADDRESS ?
+	int64		window = of_address(entry->kind) ?
 		login_address_window : ACCOUNT_WINDOW;
 
 	/* A clock that was set back must not free anybody at once. */
@@ -250,7 +257,7 @@ entry_is_over(const ThrottleEntry *entry, int64 now)
 static uint32
 free_failures(AuthzThrottleKind kind)
 {
-	return kind == AUTHZ_THROTTLE_ADDRESS ?
+	return of_address(kind) ?
 		login_address_failures : login_account_failures;
 }
 
@@ -260,7 +267,7 @@ inherited_failures(AuthzThrottleKind kind)
 {
 	uint32		most = free_failures(kind) - 1;
 
-	if (kind != AUTHZ_THROTTLE_ADDRESS && login_lock_failures > 0)
+	if (!of_address(kind) && login_lock_failures > 0)
 		most = Min(most, (uint32) login_lock_failures / 2);
 	return most;
 }
@@ -275,7 +282,7 @@ throttle_delay(AuthzThrottleKind kind, uint32 count)
 	uint32		free = free_failures(kind);
 	uint32		over;
 
-	if (kind != AUTHZ_THROTTLE_ADDRESS && login_lock_failures > 0 &&
+	if (!of_address(kind) && login_lock_failures > 0 &&
 		count >= (uint32) login_lock_failures)
 		return AUTHZ_THROTTLE_LOCKED;
 	if (count < free)
@@ -394,7 +401,7 @@ kind_from_text(text *name)
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("invalid kind of throttle: \"%s\"", s),
-			 errhint("The kinds are account, address and second_factor.")));
+			 errhint("The kinds are account, address, second_factor and request.")));
 }
 
 /* throttle_reserve(kind text, subject text) → integer */

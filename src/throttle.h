@@ -13,7 +13,8 @@ typedef enum AuthzThrottleKind
 {
 	AUTHZ_THROTTLE_ACCOUNT = 1, /* passwords for an email */
 	AUTHZ_THROTTLE_ADDRESS = 2, /* passwords from an address */
-	AUTHZ_THROTTLE_FACTOR = 3	/* codes of a second factor, for a user */
+	AUTHZ_THROTTLE_FACTOR = 3,	/* codes of a second factor, for a user */
+	AUTHZ_THROTTLE_REQUEST = 4	/* registrations and resets, from an address */
 } AuthzThrottleKind;
 
 /* What authz_throttle_reserve answers instead of seconds. */

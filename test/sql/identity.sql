@@ -229,6 +229,18 @@ SELECT attempt('wrong', 'a9@example.com', '192.0.2.1');
 SELECT attempt('correct horse battery', 'alice@example.com', '192.0.2.1'), attempt('correct horse battery', 'alice@example.com', '192.0.2.2');
 SELECT failures FROM authz.throttles() WHERE subject IN ('192.0.2.1', 'a9@example.com') ORDER BY subject;
 RESET authz.login_address_failures;
+-- So are registrations and resets, known or not, from an address; where it is not known they are not.
+SET authz.login_address_failures = 2;
+SELECT authz.register('frank@example.com', 'correct horse battery', '192.0.2.3')::jsonb->>'email' AS email,
+	authz.request_password_reset('nobody@example.com', '192.0.2.3')::jsonb->>'password_reset' AS reset;
+SELECT authz.register('gina@example.com', 'correct horse battery', '192.0.2.3')::jsonb - 'error_description' AS refused,
+	authz.request_password_reset('frank@example.com', '192.0.2.3')::jsonb - 'error_description' AS refused;
+SELECT authz.register('gina@example.com', 'correct horse battery', '192.0.2.4')::jsonb->>'email' AS email,
+	authz.request_password_reset('frank@example.com')::jsonb->>'password_reset' AS reset;
+SELECT subject, failures, blocked_until > now() AS blocked FROM authz.throttles() WHERE kind = 'request' ORDER BY subject;
+SELECT attempt('right', 'frank@example.com', '192.0.2.3') AS not_counted_with_failures;
+DELETE FROM authz.users WHERE email ~ '^(frank|gina)';
+RESET authz.login_address_failures;
 SELECT a, authz.address_subject(a) FROM unnest('{192.0.2.1,192.0.2.1/8,::ffff:192.0.2.1,::ffff:255.255.255.255,::ffff:0:0/96,2001:db8::1,2001:db8:0:1::/32,::}'::inet[]) a;
 -- A lock, until it is cleared or the password is reset.
 SET authz.login_lock_failures = 5;
