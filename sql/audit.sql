@@ -22,7 +22,7 @@ COMMENT ON TABLE authz.audit_logs IS 'What happened, appended only; a partition 
 COMMENT ON COLUMN authz.audit_logs.id IS 'The record; what it says of a person is in authz.audit_personal';
 COMMENT ON COLUMN authz.audit_logs.created_at IS 'When it happened';
 COMMENT ON COLUMN authz.audit_logs.event IS
-	'login, login_failed, refresh, refresh_reuse, logout, session_ended, step_up, second_factor_failed, key_change, policy_change, decision, user_forgotten, audit_lost';
+	'login, login_failed, second_factor_needed, second_factor_failed, refresh, refresh_reuse, step_up, logout, session_ended, user_created, user_activated, user_deactivated, user_deleted, email_changed, email_verified, password_changed, password_removed, second_factor_added, second_factor_removed, users_imported, key_change, configuration_change, policy_change, decision, user_forgotten, audit_lost';
 COMMENT ON COLUMN authz.audit_logs.actor IS 'Who: a principal such as User::"<id>"; null: only the role is known';
 COMMENT ON COLUMN authz.audit_logs.target IS 'On what: a resource, a key''s kid, a policy set';
 COMMENT ON COLUMN authz.audit_logs.action IS 'The action of a decision; INSERT, UPDATE, DELETE or TRUNCATE of a change';
@@ -251,6 +251,105 @@ CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON authz.signing_keys
 	FOR EACH ROW EXECUTE FUNCTION authz.audit_key();
 ALTER TABLE authz.signing_keys ENABLE ALWAYS TRIGGER audit;
 
+CREATE FUNCTION authz.audit_configuration() RETURNS trigger
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	old_row jsonb := CASE WHEN TG_OP <> 'INSERT' THEN to_jsonb(OLD) END;
+	new_row jsonb := CASE WHEN TG_OP <> 'DELETE' THEN to_jsonb(NEW) END;
+BEGIN
+	PERFORM authz.audit_write(json_build_array(json_build_object('event', 'configuration_change', 'action', TG_OP,
+		'target', coalesce(new_row, old_row) ->> TG_ARGV[0],
+		'details', json_strip_nulls(json_build_object('table', TG_TABLE_NAME, 'changed',
+			(SELECT json_agg(n.key ORDER BY n.key) FROM jsonb_each(new_row) n WHERE n.value <> old_row -> n.key))))));
+	RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION authz.audit_configuration() IS
+	'Trigger: records that a row was written that says whom to believe or what an entity is; its argument is the column that names it';
+CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON authz.gateway_roles
+	FOR EACH ROW EXECUTE FUNCTION authz.audit_configuration('role_name');
+CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON authz.trusted_issuers
+	FOR EACH ROW EXECUTE FUNCTION authz.audit_configuration('issuer');
+CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON authz.entity_mappings
+	FOR EACH ROW EXECUTE FUNCTION authz.audit_configuration('entity_type');
+ALTER TABLE authz.gateway_roles ENABLE ALWAYS TRIGGER audit;
+ALTER TABLE authz.trusted_issuers ENABLE ALWAYS TRIGGER audit;
+ALTER TABLE authz.entity_mappings ENABLE ALWAYS TRIGGER audit;
+
+/*
+ * What becomes of users.  Who imports them, or has a table that is followed,
+ * knows who came; what is restored began before.
+ */
+CREATE FUNCTION authz.audit_users_created() RETURNS trigger
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	PERFORM authz.audit_write(r.records)
+		FROM (SELECT json_agg(json_build_object('event', 'user_created', 'actor', authz.current_principal()::text,
+						'target', authz.user_uid(u.id)::text, 'user_id', u.id)) AS records
+			  FROM (SELECT n.id, row_number() OVER () / 10000 AS batch FROM new n
+					WHERE n.source IS NULL AND n.created_at >= now()) u
+			  GROUP BY u.batch) r;
+	RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION authz.audit_users_created() IS 'Trigger: records users who are new here';
+CREATE TRIGGER audit_created AFTER INSERT ON authz.users
+	REFERENCING NEW TABLE AS new FOR EACH STATEMENT EXECUTE FUNCTION authz.audit_users_created();
+ALTER TABLE authz.users ENABLE ALWAYS TRIGGER audit_created;
+
+CREATE FUNCTION authz.audit_user() RETURNS trigger
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	old_row jsonb := CASE WHEN TG_OP <> 'INSERT' THEN to_jsonb(OLD) END;
+	new_row jsonb := CASE WHEN TG_OP <> 'DELETE' THEN to_jsonb(NEW) END;
+	about uuid := coalesce(new_row, old_row) ->> CASE TG_TABLE_NAME WHEN 'users' THEN 'id' ELSE 'user_id' END;
+	created timestamptz;
+BEGIN
+	SELECT u.created_at INTO created FROM authz.users u WHERE u.id = about;
+	/* What goes with its user is told by the user's going; the first password, by the coming. */
+	IF (FOUND OR TG_TABLE_NAME = 'users') AND (TG_OP <> 'INSERT' OR created < now()) THEN
+		PERFORM authz.audit_write(json_build_array(json_build_object('event', TG_ARGV[0],
+			'actor', authz.current_principal()::text, 'target', authz.user_uid(about)::text,
+			/* Of who is gone, nothing that names a person. */
+			'user_id', CASE WHEN TG_ARGV[0] <> 'user_deleted' THEN about END)));
+	END IF;
+	RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION authz.audit_user() IS
+	'Trigger: records the event that its argument names, of the user whose row it is';
+CREATE TRIGGER audit_deleted AFTER DELETE ON authz.users
+	FOR EACH ROW EXECUTE FUNCTION authz.audit_user('user_deleted');
+CREATE TRIGGER audit_activated AFTER UPDATE OF active ON authz.users
+	FOR EACH ROW WHEN (NEW.active AND NOT OLD.active) EXECUTE FUNCTION authz.audit_user('user_activated');
+CREATE TRIGGER audit_deactivated AFTER UPDATE OF active ON authz.users
+	FOR EACH ROW WHEN (OLD.active AND NOT NEW.active) EXECUTE FUNCTION authz.audit_user('user_deactivated');
+CREATE TRIGGER audit_email AFTER UPDATE OF email ON authz.users
+	FOR EACH ROW WHEN (OLD.email_normalized <> NEW.email_normalized) EXECUTE FUNCTION authz.audit_user('email_changed');
+CREATE TRIGGER audit_email_verified AFTER UPDATE OF email_verified_at ON authz.users
+	FOR EACH ROW WHEN (OLD.email_verified_at IS NULL AND NEW.email_verified_at IS NOT NULL) EXECUTE FUNCTION authz.audit_user('email_verified');
+CREATE TRIGGER audit_set AFTER INSERT ON authz.user_passwords
+	FOR EACH ROW WHEN (NEW.changed_at >= now()) EXECUTE FUNCTION authz.audit_user('password_changed');
+/* A stronger hash of the same password is no change. */
+CREATE TRIGGER audit_changed AFTER UPDATE OF hash ON authz.user_passwords
+	FOR EACH ROW WHEN (OLD.changed_at <> NEW.changed_at) EXECUTE FUNCTION authz.audit_user('password_changed');
+CREATE TRIGGER audit_removed AFTER DELETE ON authz.user_passwords
+	FOR EACH ROW EXECUTE FUNCTION authz.audit_user('password_removed');
+CREATE TRIGGER audit_added AFTER UPDATE OF confirmed_at ON authz.user_totp
+	FOR EACH ROW WHEN (OLD.confirmed_at IS NULL AND NEW.confirmed_at IS NOT NULL) EXECUTE FUNCTION authz.audit_user('second_factor_added');
+CREATE TRIGGER audit_removed AFTER DELETE ON authz.user_totp
+	FOR EACH ROW WHEN (OLD.confirmed_at IS NOT NULL) EXECUTE FUNCTION authz.audit_user('second_factor_removed');
+ALTER TABLE authz.users ENABLE ALWAYS TRIGGER audit_deleted, ENABLE ALWAYS TRIGGER audit_activated,
+	ENABLE ALWAYS TRIGGER audit_deactivated, ENABLE ALWAYS TRIGGER audit_email, ENABLE ALWAYS TRIGGER audit_email_verified;
+ALTER TABLE authz.user_passwords ENABLE ALWAYS TRIGGER audit_set, ENABLE ALWAYS TRIGGER audit_changed, ENABLE ALWAYS TRIGGER audit_removed;
+ALTER TABLE authz.user_totp ENABLE ALWAYS TRIGGER audit_added, ENABLE ALWAYS TRIGGER audit_removed;
+
 /* ------------------------------------------------------------------ persons */
 
 CREATE FUNCTION authz.user_uid(id uuid) RETURNS authz.entity_uid
@@ -360,5 +459,5 @@ COMMENT ON FUNCTION authz.user_forget(uuid) IS
 REVOKE ALL ON TABLE authz.audit_logs, authz.audit_logs_default, authz.audit_personal FROM PUBLIC;
 REVOKE ALL ON FUNCTION authz.audit_write(json), authz.audit_keep(json), authz.audit_write_drained(json, bigint, authz.audit_logs[]),
 	authz.audit_write_decisions(authz.audit_logs[]), authz.audit_failure(text, uuid, json), authz.audit_drain(integer), authz.audit_state(),
-	authz.audit_session(), authz.audit_key(),
+	authz.audit_session(), authz.audit_key(), authz.audit_configuration(), authz.audit_users_created(), authz.audit_user(),
 	authz.user_uid(uuid), authz.user_export(uuid), authz.user_forget(uuid) FROM PUBLIC;

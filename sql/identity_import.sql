@@ -183,7 +183,8 @@ BEGIN
 				RAISE EXCEPTION 'the email or the id is known already' USING ERRCODE = 'unique_violation';
 			END IF;
 			IF r.hash IS NOT NULL THEN
-				INSERT INTO authz.user_passwords (user_id, hash) VALUES (new_id, authz.password_check_hash(r.hash));
+				INSERT INTO authz.user_passwords (user_id, hash, changed_at)
+					VALUES (new_id, authz.password_check_hash(r.hash), coalesce(r.created, now()));
 			END IF;
 			INSERT INTO authz.user_groups (user_id, group_type, group_id)
 				SELECT DISTINCT new_id, g->>0, g->>1 FROM jsonb_array_elements(r.groups) g;
@@ -196,6 +197,8 @@ BEGIN
 			END IF;
 		END;
 	END LOOP;
+	PERFORM authz.audit_write(json_build_array(json_build_object('event', 'users_imported',
+		'details', json_build_object('source', source, 'imported', imported, 'skipped', skipped))));
 END
 $$;
 COMMENT ON FUNCTION authz.import_users(text, jsonb, jsonb) IS
@@ -244,16 +247,17 @@ BEGIN
 		RETURN;
 	END IF;
 	PERFORM authz.sessions_end(u.id, 'password');
-	DELETE FROM authz.user_passwords p WHERE p.user_id = u.id;
-	/* None, or one that Django calls unusable. */
-	IF new_hash IS NULL OR new_hash LIKE '!%' THEN
-		RETURN;
-	END IF;
 	BEGIN
-		INSERT INTO authz.user_passwords (user_id, hash) VALUES (u.id, authz.password_check_hash(new_hash));
+		/* Else there is none, or one that Django calls unusable. */
+		IF new_hash NOT LIKE '!%' THEN
+			INSERT INTO authz.user_passwords (user_id, hash) VALUES (u.id, authz.password_check_hash(new_hash))
+				ON CONFLICT ON CONSTRAINT user_passwords_pkey DO UPDATE SET hash = excluded.hash, changed_at = now();
+			RETURN;
+		END IF;
 	EXCEPTION WHEN invalid_parameter_value OR feature_not_supported OR program_limit_exceeded THEN
 		RAISE WARNING 'user % of % has no password that can be verified', key, relation USING DETAIL = SQLERRM;
 	END;
+	DELETE FROM authz.user_passwords p WHERE p.user_id = u.id;
 END
 $$;
 COMMENT ON FUNCTION authz.users_follow_row(text, text[], jsonb, jsonb) IS

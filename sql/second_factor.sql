@@ -236,6 +236,8 @@ AS $$
 DECLARE
 	lifetime interval := authz.setting('authz.second_factor_lifetime');
 BEGIN
+	PERFORM authz.audit_write(json_build_array(json_build_object('event', 'second_factor_needed', 'actor', authz.user_uid(user_id)::text,
+		'user_id', user_id, 'address', address, 'user_agent', left(user_agent, 200))));
 	RETURN authz.http_answer(403, jsonb_build_object('error', 'mfa_required',
 		'error_description', 'A second factor is needed.',
 		'mfa_token', authz.one_time_token_create(user_id, 'second_factor', lifetime,

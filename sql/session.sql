@@ -288,7 +288,10 @@ BEGIN
 			WHERE p.user_id = u.id AND p.hash = old_hash;
 	END IF;
 	IF u.email_verified_at IS NULL AND authz.setting('authz.require_verified_email')::boolean THEN
-		PERFORM authz.email_verification_send(u.id);
+		PERFORM authz.email_verification_send(u.id),
+			authz.audit_write(json_build_array(json_build_object('event', 'login_failed', 'actor', authz.user_uid(u.id)::text,
+				'user_id', u.id, 'account', account, 'address', address, 'user_agent', left(user_agent, 200),
+				'details', json_build_object('result', 'email_not_verified'))));
 		RETURN authz.http_error(403, 'email_not_verified', 'Verify the email address first.');
 	END IF;
 	IF authz.second_factor_in_force(u.id) THEN

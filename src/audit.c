@@ -12,6 +12,10 @@
  * lost by its rollback.  A record that finds the ring full is counted; the
  * drain writes the count as a record.
  *
+ * A right password is recorded by the session that it began, and so would be
+ * tried unseen by who rolls that back: the record of it waits here for the end
+ * of its transaction, and is kept when that, or its subtransaction, aborts.
+ *
  * On a standby and where the library is not preloaded, a record is a line of
  * the server's log.
  *
@@ -46,6 +50,8 @@
 #include "utils/guc.h"
 #include "utils/json.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/syscache.h"
 #include "utils/timestamp.h"
 #include "utils/typcache.h"
 
@@ -109,6 +115,18 @@ static uint64 drained_to;
 static uint64 drained_lost;
 static SubTransactionId drained_in;
 
+/* A record to keep when its transaction aborts; in TopTransactionContext. */
+typedef struct IfAborted
+{
+	struct IfAborted *next;
+	SubTransactionId in;
+	uint32		len;
+	char		json[FLEXIBLE_ARRAY_MEMBER];
+} IfAborted;
+
+/* The newest first. */
+static IfAborted *if_aborted = NULL;
+
 PG_FUNCTION_INFO_V1(authz_audit_keep_sql);
 PG_FUNCTION_INFO_V1(authz_audit_drain);
 PG_FUNCTION_INFO_V1(authz_audit_state);
@@ -169,17 +187,43 @@ audit_startup(void)
 	LWLockRelease(AddinShmemInitLock);
 }
 
+/* Give the ring of a database that was dropped back, with what waits in it. */
+static void
+ring_reclaim(void)
+{
+	Oid			databases[RINGS];
+
+	LWLockAcquire(control->rings_lock, LW_SHARED);
+	for (int i = 0; i < RINGS; i++)
+		databases[i] = control->rings[i].database;
+	LWLockRelease(control->rings_lock);
+	for (int i = 0; i < RINGS; i++)
+	{
+		Ring	   *ring = &control->rings[i];
+
+		if (!OidIsValid(databases[i]) || SearchSysCacheExists1(DATABASEOID, ObjectIdGetDatum(databases[i])))
+			continue;
+		LWLockAcquire(control->rings_lock, LW_EXCLUSIVE);
+		if (ring->database == databases[i])
+		{
+			ring->database = InvalidOid;
+			ring->head = ring->tail = 0;
+			ring->lost = ring->lost_ever = 0;
+			ring->drainer = NULL;
+			ring->drainer_pid = 0;
+			ring->drained_at = 0;
+		}
+		LWLockRelease(control->rings_lock);
+		return;
+	}
+}
+
 /* This database's ring, made when it is missing; NULL: there is none to have. */
 static Ring *
-ring_get(void)
+ring_find(void)
 {
-	static Ring *mine = NULL;
 	Ring	   *empty = NULL;
 
-	if (control == NULL || RecoveryInProgress())
-		return NULL;
-	if (mine != NULL && mine->database == MyDatabaseId)
-		return mine;
 	LWLockAcquire(control->rings_lock, LW_EXCLUSIVE);
 	for (int i = 0; i < RINGS; i++)
 	{
@@ -196,7 +240,25 @@ ring_get(void)
 	if (empty != NULL)
 		empty->database = MyDatabaseId;
 	LWLockRelease(control->rings_lock);
-	return mine = empty;
+	return empty;
+}
+
+static Ring *
+ring_get(void)
+{
+	static Ring *mine = NULL;
+
+	if (control == NULL || RecoveryInProgress())
+		return NULL;
+	if (mine != NULL)
+		return mine;
+	mine = ring_find();
+	if (mine == NULL && IsTransactionState())
+	{
+		ring_reclaim();
+		mine = ring_find();
+	}
+	return mine;
 }
 
 /* Copy to a position, around the end. */
@@ -259,7 +321,9 @@ ring_put(Ring *ring, RecordKind kind, const char *bytes, uint32 len)
 		SetLatch(wake);
 	if (first_lost)
 		ereport(LOG_SERVER_ONLY,
-				(errmsg("the audit ring of database \"%s\" is full", get_database_name(MyDatabaseId)),
+				(errmsg("the audit ring of database \"%s\" is full",
+						/* No catalog is read while a transaction aborts. */
+						IsTransactionState() ? get_database_name(MyDatabaseId) : psprintf("OID %u", MyDatabaseId)),
 				 errdetail("Records are lost, and counted, until it is drained."),
 				 errhint("Name the database in authz.worker_databases, call authz.maintain() more often, or raise authz.audit_ring_size.")));
 }
@@ -396,20 +460,79 @@ audit_write(const char *json)
 	SPI_finish();
 }
 
+static void
+attempt_record(StringInfo buf, const char *result, const text *account, const text *address)
+{
+	record_begin(buf, "login_failed");
+	appendStringInfo(buf, ", \"details\": {\"result\": \"%s\"}", result);
+	put_member(buf, "account", VARDATA_ANY(account),
+			   pg_mbcliplen(VARDATA_ANY(account), VARSIZE_ANY_EXHDR(account), MAX_ACCOUNT));
+	if (address != NULL)
+		put_member(buf, "address", VARDATA_ANY(address), VARSIZE_ANY_EXHDR(address));
+	appendStringInfoChar(buf, '}');
+}
+
 void
 authz_audit_attempt(const char *result, const text *account, const text *address)
 {
 	StringInfoData buf;
 
-	record_begin(&buf, "login_failed");
-	appendStringInfo(&buf, ", \"details\": {\"result\": \"%s\"}", result);
-	put_member(&buf, "account", VARDATA_ANY(account),
-			   pg_mbcliplen(VARDATA_ANY(account), VARSIZE_ANY_EXHDR(account), MAX_ACCOUNT));
-	if (address != NULL)
-		put_member(&buf, "address", VARDATA_ANY(address), VARSIZE_ANY_EXHDR(address));
-	appendStringInfoChar(&buf, '}');
+	attempt_record(&buf, result, account, address);
 	if (!audit_keep(buf.data, buf.len) && !XactReadOnly && !IsInParallelMode())
 		audit_write(buf.data);
+}
+
+/* Keep those of this subtransaction and of those within it, which began later. */
+static void
+keep_aborted(SubTransactionId from)
+{
+	for (; if_aborted != NULL && if_aborted->in >= from; if_aborted = if_aborted->next)
+		(void) audit_keep(if_aborted->json, if_aborted->len);
+}
+
+static void
+attempt_ended(XactEvent event, void *arg)
+{
+	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_PARALLEL_COMMIT)
+		if_aborted = NULL;
+	else if (event == XACT_EVENT_ABORT || event == XACT_EVENT_PARALLEL_ABORT)
+		keep_aborted(TopSubTransactionId);
+	else if (event == XACT_EVENT_PRE_PREPARE && if_aborted != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot PREPARE a transaction that has verified a password")));
+}
+
+static void
+attempt_subtransaction_ended(SubXactEvent event, SubTransactionId mine,
+							 SubTransactionId parent, void *arg)
+{
+	if (event == SUBXACT_EVENT_ABORT_SUB)
+		keep_aborted(mine);
+}
+
+void
+authz_audit_right(const text *account, const text *address)
+{
+	static bool registered = false;
+	StringInfoData buf;
+	IfAborted  *record;
+
+	attempt_record(&buf, "rolled_back", account, address);
+	if (!registered)
+	{
+		RegisterXactCallback(attempt_ended, NULL);
+		RegisterSubXactCallback(attempt_subtransaction_ended, NULL);
+		registered = true;
+	}
+	/* Now, while the catalog can be read. */
+	(void) ring_get();
+	record = MemoryContextAlloc(TopTransactionContext, offsetof(IfAborted, json) + buf.len + 1);
+	record->next = if_aborted;
+	record->in = GetCurrentSubTransactionId();
+	record->len = buf.len;
+	memcpy(record->json, buf.data, buf.len + 1);
+	if_aborted = record;
 }
 
 static int

@@ -31,6 +31,12 @@ extern void authz_audit_decision(const AuthzPolicyVersion *version,
 extern void authz_audit_attempt(const char *result, const text *account,
 								const text *address);
 
+/*
+ * Record as failed (rolled_back) an attempt that was right, should the
+ * transaction or subtransaction that it is in abort.
+ */
+extern void authz_audit_right(const text *account, const text *address);
+
 /* As many names of changed policies does a record have at most. */
 #define AUTHZ_AUDIT_IDS 100
 

@@ -468,7 +468,9 @@ authz_password_attempt(PG_FUNCTION_ARGS)
 		}
 		hash_slot_give(&slot);
 	}
-	if (strcmp(result, "right") != 0)
+	if (strcmp(result, "right") == 0)
+		authz_audit_right(account, address);
+	else
 		authz_audit_attempt(result, account, address);
 
 	values[0] = CStringGetTextDatum(result);

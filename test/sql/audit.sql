@@ -8,6 +8,7 @@ SET authz.argon2_memory = '1MB';
 SET authz.scrypt_cost = 10;
 SET authz.issuer = 'https://auth.example.com';
 SET authz.audience = 'example';
+SELECT authz.audit_drain() >= 0 AS drained;
 DELETE FROM authz.audit_logs;
 DELETE FROM authz.audit_personal;
 
@@ -27,7 +28,27 @@ FROM authz.audit_logs l LEFT JOIN authz.audit_personal USING (id) ORDER BY l.cre
 BEGIN;
 SELECT authz.login('alice@example.com', 'correct horse battery')::jsonb ? 'access_token' AS "right";
 SELECT count(*) FROM authz.audit_logs WHERE event = 'login';
-ROLLBACK;
+SAVEPOINT s;
+SELECT authz.login('alice@example.com', 'correct horse battery', '192.0.2.8')::jsonb ? 'access_token' AS "right";
+SAVEPOINT t;
+SELECT authz.login('alice@example.com', 'correct horse battery', '192.0.2.9')::jsonb ? 'access_token' AS "right";
+RELEASE t;
+ROLLBACK TO s;
+COMMIT;
+-- A password that was right is not tried unseen, either.  Without the ring it is a line of the server's log.
+CREATE TEMP TABLE ring AS SELECT sink = 'ring' AS ring FROM authz.audit_state();
+SELECT authz.audit_drain() = CASE WHEN ring THEN 2 ELSE 0 END AS drained FROM ring;
+SELECT coalesce(string_agg(account || ' ' || host(address) || ' ' || (details->>'result'), ', ' ORDER BY address), '')
+	= CASE WHEN ring THEN 'alice@example.com 192.0.2.8 rolled_back, alice@example.com 192.0.2.9 rolled_back' ELSE '' END AS seen
+FROM ring LEFT JOIN (authz.audit_logs JOIN authz.audit_personal USING (id)) ON event = 'login_failed' GROUP BY ring;
+DELETE FROM authz.audit_logs WHERE event = 'login_failed';
+DELETE FROM authz.audit_personal p WHERE NOT EXISTS (SELECT FROM authz.audit_logs l WHERE l.id = p.id);
+BEGIN;
+SELECT authz.login('alice@example.com', 'correct horse battery')::jsonb ? 'access_token' AS "right";
+PREPARE TRANSACTION 'sign-in';
+SELECT authz.audit_drain() = ring::integer AS drained FROM ring;
+DELETE FROM authz.audit_logs WHERE event = 'login_failed';
+DELETE FROM authz.audit_personal p WHERE NOT EXISTS (SELECT FROM authz.audit_logs l WHERE l.id = p.id);
 SELECT count(*) FROM authz.audit_logs WHERE event = 'login';
 
 -- A failure names the account that was tried.
@@ -82,7 +103,6 @@ ROLLBACK;
 SELECT 'é' || string_agg(md5(n::text), '') AS long FROM generate_series(1, 200) n \gset
 SELECT authz.authz_check(authz.entity_uid('User', :'long'), 'Action::"view"', authz.entity_uid('Doc', E'\n' || left(:'long', 395)));
 SET authz.audit_decisions = 'none';
-CREATE TEMP TABLE ring AS SELECT sink = 'ring' AS ring FROM authz.audit_state();
 BEGIN;
 SAVEPOINT s;
 SELECT authz.audit_drain() = CASE WHEN ring THEN 5 ELSE 0 END AS drained FROM ring;
@@ -158,7 +178,7 @@ SELECT (SELECT count(*) FROM authz.audit_personal WHERE user_id = :'alice' OR ac
 	(SELECT count(*) FROM authz.users WHERE id = :'alice') AS users, (SELECT count(*) FROM authz.sessions WHERE user_id = :'alice') AS sessions,
 	(SELECT count(*) FROM authz.policy_links WHERE policy_set = 'b') AS links,
 	(SELECT count(*) FROM authz.policy_history WHERE content::text LIKE '%' || :'alice' || '%') AS history;
--- The records stay: one more for the end, and one for the link.
+-- The records stay: one more for the row, one for the end, and one for the link.
 SELECT count(*) - n AS more FROM authz.audit_logs, before GROUP BY n;
 SELECT * FROM authz.user_forget(:'alice');
 
