@@ -78,6 +78,8 @@ COMMENT ON FUNCTION authz.audit_months_due() IS
 CREATE FUNCTION authz.audit_month_table(prefix text, month date) RETURNS void
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
+/* Bounds go through text. */
+SET datestyle = 'ISO, YMD'
 AS $$
 DECLARE
 	m record := authz.audit_month(month);
@@ -99,6 +101,8 @@ COMMENT ON FUNCTION authz.audit_month_table(text, date) IS 'An empty table that 
 CREATE FUNCTION authz.audit_month_attach(month date) RETURNS void
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
+/* Bounds go through text. */
+SET datestyle = 'ISO, YMD'
 AS $$
 DECLARE
 	m record := authz.audit_month(month);
@@ -132,6 +136,8 @@ COMMENT ON FUNCTION authz.audit_months_lock() IS
 CREATE FUNCTION authz.audit_partition_create(month date) RETURNS boolean
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+/* Bounds go through text. */
+SET datestyle = 'ISO, YMD'
 AS $$
 DECLARE
 	m record := authz.audit_month(month);
@@ -294,7 +300,8 @@ BEGIN
 	END LOOP;
 	INSERT INTO authz.audit_logs SELECT * FROM authz.audit_logs_moving_rest;
 	PERFORM authz.audit_move_disown('authz.audit_logs_moving_rest');
-	DROP TABLE authz.audit_logs_moving_rest;
+	/* Anybody can make a view of a table that they may not read. */
+	DROP TABLE authz.audit_logs_moving_rest CASCADE;
 	DELETE FROM authz.audit_moves;
 END
 $$;
@@ -315,7 +322,7 @@ BEGIN
 	FOR copy IN SELECT c.oid FROM pg_class c WHERE c.relnamespace = 'authz'::regnamespace AND c.relkind = 'r'
 			AND c.relname ~ '^audit_logs_moving_(rest|y\d{4}m\d{2})$' LOOP
 		PERFORM authz.audit_move_disown(copy);
-		EXECUTE format('DROP TABLE %s', copy);
+		EXECUTE format('DROP TABLE %s CASCADE', copy);
 	END LOOP;
 	DELETE FROM authz.audit_moves;
 END

@@ -54,6 +54,13 @@ SELECT state, ok FROM authz.doctor() WHERE subject = 'triggers';
 SELECT c.relname, d.deptype FROM pg_class c JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.refclassid = 'pg_extension'::regclass
 WHERE c.relname ~ '^audit_logs_moving_(y2001m0.|rest)$' ORDER BY 1;
 
+-- Nor can who makes a view of them keep this from its end.
+CREATE ROLE regress_authz_hoarder;
+SET ROLE regress_authz_hoarder;
+CREATE TEMP VIEW hoard AS SELECT * FROM authz.audit_logs_moving_rest;
+RESET ROLE;
+SET client_min_messages = warning;
+
 -- The end: first rolled back.
 BEGIN;
 SELECT * FROM authz.audit_move();
@@ -65,6 +72,9 @@ SELECT * FROM pg_temp.seen;
 SELECT tableoid::regclass, count(*), min(created_at), max(created_at) FROM authz.audit_logs WHERE event = 'test' GROUP BY 1 ORDER BY 3;
 \d authz.audit_logs_y2001m02
 SELECT relname FROM pg_class WHERE relname ~ '^audit_logs_moving';
+SELECT to_regclass('hoard') AS hoard;
+RESET client_min_messages;
+DROP ROLE regress_authz_hoarder;
 SELECT count(*) FROM pg_depend WHERE objid = 'authz.audit_logs_y2001m02'::regclass AND deptype = 'e';
 SELECT tgname FROM pg_trigger WHERE tgrelid = 'authz.audit_logs_default'::regclass AND NOT tgisinternal;
 TABLE authz.audit_moves;
@@ -90,6 +100,15 @@ SELECT * FROM authz.audit_move();
 SELECT authz.audit_move_cancel();
 SELECT count(*) FROM authz.audit_logs WHERE created_at = '2001-02-03';
 SELECT relname FROM pg_class WHERE relname ~ '^audit_logs_moving';
+
+-- Whatever names a session has for times, a month is UTC's. (IST is Israel's to who reads it.)
+SET datestyle = 'SQL, DMY';
+SET timezone = 'Asia/Kolkata';
+SELECT authz.audit_partition_create(date '2002-03-10');
+SET timezone = 'UTC';
+RESET datestyle;
+SELECT pg_get_expr(relpartbound, oid) FROM pg_class WHERE relname = 'audit_logs_y2002m03';
+DROP TABLE authz.audit_logs_y2002m03;
 
 -- A table of that name which is no partition is somebody's.
 CREATE TABLE authz.audit_logs_y2001m02 (n integer);

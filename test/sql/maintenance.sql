@@ -31,7 +31,21 @@ SELECT count(*) FROM authz.sessions;
 SELECT login_count FROM authz.user_stats WHERE user_id = '00000000-0000-0000-0000-000000000001';
 SELECT * FROM authz.maintain();
 SET authz.audit_retention = 400;
+-- Nobody keeps a month by a view that shows them nothing, or by its type.
+CREATE ROLE regress_authz_hoarder;
+SET ROLE regress_authz_hoarder;
+DO $$ BEGIN
+	EXECUTE (SELECT format('CREATE TEMP VIEW hoard AS SELECT * FROM %s', max(c.oid::regclass::text)) FROM pg_class c WHERE c.relname ~ '^audit_logs_y2001m..$');
+	EXECUTE (SELECT format('CREATE TEMP TABLE hoard2 (n int, x %s)', max(c.oid::regclass::text)) FROM pg_class c WHERE c.relname ~ '^audit_logs_y2001m..$');
+END $$;
+SELECT * FROM hoard;
+RESET ROLE;
+SET client_min_messages = warning;
 SELECT * FROM authz.maintain();
+RESET client_min_messages;
+SELECT * FROM hoard;
+DROP TABLE hoard2;
+DROP ROLE regress_authz_hoarder;
 SELECT count(*) FROM authz.audit_logs WHERE created_at < '2002-01-01';
 SELECT count(*) FROM authz.audit_personal WHERE account = 'old@example.com';
 RESET authz.audit_retention;
