@@ -18,9 +18,12 @@ $$;
 
 /*
  * CREATE EXTENSION takes a schema that is there.  Who owns it could put functions
- * beside ours, which a call may mean as well, or rename it.
+ * beside ours, which a call may mean as well, or rename it; who owns something in
+ * it has put it there.
  */
 DO $$
+DECLARE
+	others text;
 BEGIN
 	IF NOT EXISTS (SELECT FROM pg_namespace n JOIN pg_roles r ON r.oid = n.nspowner
 			WHERE n.nspname = 'authz' AND (r.rolsuper OR r.rolname = current_user))
@@ -28,6 +31,16 @@ BEGIN
 		RAISE EXCEPTION 'schema authz is there already, and belongs to another user'
 			USING ERRCODE = 'duplicate_schema',
 				HINT = 'Drop it, or see that nothing of others is in it and give it to a superuser.';
+	END IF;
+	SELECT string_agg(pg_describe_object(d.classid, d.objid, d.objsubid), ', ' ORDER BY d.objid) INTO others
+		FROM pg_depend d JOIN pg_shdepend o ON o.classid = d.classid AND o.objid = d.objid AND o.deptype = 'o'
+		JOIN pg_database b ON b.oid = o.dbid JOIN pg_roles r ON r.oid = o.refobjid
+		WHERE d.refclassid = 'pg_namespace'::regclass AND d.refobjid = 'authz'::regnamespace
+			AND b.datname = current_database() AND NOT r.rolsuper AND r.rolname <> current_user;
+	IF others IS NOT NULL THEN
+		RAISE EXCEPTION 'there are objects of other users in schema authz'
+			USING ERRCODE = 'duplicate_schema', DETAIL = others,
+				HINT = 'Drop them: a call of a function of this extension could mean one of theirs.';
 	END IF;
 END
 $$;

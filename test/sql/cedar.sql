@@ -180,6 +180,14 @@ DROP SCHEMA authz;
 CREATE ROLE regress_squatter;
 CREATE SCHEMA authz AUTHORIZATION regress_squatter;
 \set SHOW_CONTEXT never
+SAVEPOINT s;
+CREATE EXTENSION authz;
+ROLLBACK TO s;
+-- Nor beside what somebody else has put there: a call could mean this as well as ours.
+SET ROLE regress_squatter;
+CREATE FUNCTION authz.http_answer(status integer, answer jsonb) RETURNS json LANGUAGE sql AS 'SELECT ''"mine"''::json';
+RESET ROLE;
+DO $$ BEGIN EXECUTE format('ALTER SCHEMA authz OWNER TO %I', current_user); END $$;
 CREATE EXTENSION authz;
 ROLLBACK;
 \set SHOW_CONTEXT errors
