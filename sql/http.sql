@@ -338,6 +338,31 @@ COMMENT ON FUNCTION authz.postgrest_config() IS
 
 REVOKE ALL ON FUNCTION authz.postgrest_jwks(), authz.postgrest_config() FROM PUBLIC;
 
+/* A role claim may name whatever the authenticator is a member of, by another role too. */
+CREATE FUNCTION authz.http_refuse_powerful(authenticator name) RETURNS void
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	above name;
+BEGIN
+	SELECT rolname INTO above FROM pg_roles
+		WHERE (rolsuper OR rolbypassrls OR rolcreaterole OR rolreplication
+			   OR starts_with(rolname, 'pg_'))
+			AND pg_has_role(authenticator, oid, 'MEMBER')
+		ORDER BY rolname LIMIT 1;
+	IF FOUND THEN
+		RAISE EXCEPTION 'role "%" is a member of the powerful role "%"',
+			authenticator, above
+			USING ERRCODE = 'invalid_parameter_value',
+				DETAIL = 'A token could switch to it.',
+				HINT = 'Revoke that membership, or name another role.';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION authz.http_refuse_powerful(name) IS
+	'For http_roles_create: raises when a role is a member, also through others, of one that is too powerful to serve HTTP';
+
 /* Each row says one thing that was done. */
 CREATE FUNCTION authz.http_roles_create(
 	authenticator name DEFAULT 'authz_authenticator',
@@ -350,7 +375,6 @@ AS $$
 DECLARE
 	r name;
 	found_role pg_roles;
-	above name;
 BEGIN
 	IF authenticator IS NULL OR user_role IS NULL OR delegate_role IS NULL THEN
 		RAISE EXCEPTION 'role names must not be null'
@@ -395,19 +419,6 @@ BEGIN
 		END IF;
 	END LOOP;
 
-	/* A role claim may name whatever the authenticator is a member of. */
-	SELECT rolname INTO above FROM pg_roles
-		WHERE (rolsuper OR rolbypassrls OR rolcreaterole OR rolreplication
-			   OR starts_with(rolname, 'pg_'))
-			AND pg_has_role(authenticator, oid, 'MEMBER')
-		ORDER BY rolname LIMIT 1;
-	IF FOUND THEN
-		RAISE EXCEPTION 'role "%" is a member of the powerful role "%"',
-			authenticator, above
-			USING ERRCODE = 'invalid_parameter_value',
-				DETAIL = 'A token could switch to it.',
-				HINT = 'Revoke that membership, or name another authenticator.';
-	END IF;
 	IF pg_has_role(user_role, delegate_role, 'MEMBER') THEN
 		RAISE EXCEPTION 'role "%" is a member of "%"', user_role, delegate_role
 			USING ERRCODE = 'invalid_parameter_value',
@@ -437,6 +448,8 @@ BEGIN
 		RETURN NEXT format('%I may call authz_api.check, authz_api.check_batch and authz_api.decide about its own principal', r);
 	END LOOP;
 
+	PERFORM authz.http_refuse_powerful(authenticator);
+
 	/* The delegate's right is EXECUTE on the decision functions themselves. */
 	EXECUTE format('GRANT EXECUTE ON FUNCTION'
 				   ' authz.authz_check(authz.entity_uid, authz.entity_uid, authz.entity_uid, jsonb, jsonb, text),'
@@ -456,4 +469,4 @@ END
 $$;
 COMMENT ON FUNCTION authz.http_roles_create(name, name, name) IS
 	'Makes the roles for PostgREST where they are missing, grants their rights and registers the gateway; says what it did';
-REVOKE ALL ON FUNCTION authz.http_roles_create(name, name, name) FROM PUBLIC;
+REVOKE ALL ON FUNCTION authz.http_refuse_powerful(name), authz.http_roles_create(name, name, name) FROM PUBLIC;
