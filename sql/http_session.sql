@@ -228,6 +228,7 @@ BEGIN
 	IF NOT authz.session_is_fresh(s) THEN
 		RETURN authz.step_up_needed();
 	END IF;
+	PERFORM authz.session_hold(s);
 	answer := authz.totp_enroll(s.user_id);
 	IF answer IS NULL THEN
 		RETURN authz.http_error(409, 'already_enrolled', 'A second factor is in force. Remove it first.');
@@ -254,6 +255,7 @@ BEGIN
 	IF wait <> 0 THEN
 		RETURN authz.second_factor_refused('throttled', nullif(wait, -1));
 	END IF;
+	PERFORM authz.session_hold(s);
 	IF NOT authz.totp_check(s.user_id, code, false) THEN
 		RETURN authz.second_factor_refused('wrong', NULL);
 	END IF;
@@ -279,6 +281,7 @@ BEGIN
 	IF NOT authz.session_is_fresh(s) THEN
 		RETURN authz.step_up_needed();
 	END IF;
+	PERFORM authz.session_hold(s);
 	RETURN authz.http_answer(200, jsonb_build_object('removed', authz.second_factor_remove(s.user_id)));
 END
 $$;
@@ -295,6 +298,7 @@ BEGIN
 	IF NOT authz.session_is_fresh(s) OR NOT authz.second_factor_in_force(s.user_id) THEN
 		RETURN authz.step_up_needed();
 	END IF;
+	PERFORM authz.session_hold(s);
 	RETURN authz.http_answer(200, jsonb_build_object('recovery_codes', authz.recovery_codes_create(s.user_id)));
 END
 $$;
@@ -357,6 +361,7 @@ BEGIN
 		EXECUTE format('GRANT %I TO %I', anonymous_role, authenticator);
 		RETURN NEXT format('granted %I to %I', anonymous_role, authenticator);
 	END IF;
+	PERFORM authz.http_refuse_powerful(authenticator);
 	EXECUTE format('GRANT USAGE ON SCHEMA authz_api TO %I', anonymous_role);
 	FOREACH r IN ARRAY ARRAY[anonymous_role, user_role] LOOP
 		EXECUTE format('GRANT EXECUTE ON FUNCTION'

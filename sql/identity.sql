@@ -83,13 +83,24 @@ COMMENT ON FUNCTION authz.password_is_common(text) IS
 
 /* ----------------------------------------------------------------- users */
 
+/*
+ * Two letters that case folding takes for others make another domain (IDNA 2008):
+ * who has it would verify an address of somebody else's.
+ */
 CREATE FUNCTION authz.email_fold(email text) RETURNS text
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 BEGIN ATOMIC
-	SELECT normalize(authz.casefold(normalize(btrim(email), NFKC)), NFKC);
+	SELECT normalize(authz.casefold(left(n, at)) || CASE
+			WHEN substr(n, at + 1) COLLATE "C" ~ '[\u00df\u1e9e\u03c2]' THEN (
+				SELECT string_agg(CASE ascii(c) WHEN x'1e9e'::integer THEN chr(x'df'::integer) WHEN x'df'::integer THEN c WHEN x'3c2'::integer THEN c
+					ELSE authz.casefold(c) END, '' ORDER BY i)
+				FROM regexp_split_to_table(substr(n, at + 1), '') WITH ORDINALITY s (c, i))
+			ELSE authz.casefold(substr(n, at + 1)) END, NFKC)
+	FROM (SELECT n, CASE position('@' IN n) WHEN 0 THEN length(n) ELSE length(n) - position('@' IN reverse(n)) + 1 END AS at
+		FROM (SELECT normalize(btrim(email), NFKC) AS n) x) y;
 END;
 COMMENT ON FUNCTION authz.email_fold(text) IS
-	'What makes two spellings of an address one: NFKC, case folding, no spaces around it';
+	'What makes two spellings of an address one: NFKC, case folding (in the domain but of sharp s and final sigma), no spaces around it';
 
 CREATE FUNCTION authz.email_normalize(email text) RETURNS text
 LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE
@@ -315,10 +326,15 @@ BEGIN ATOMIC
 	DELETE FROM authz.one_time_tokens t
 		WHERE t.token_hash = sha256(convert_to(one_time_token_use.token, 'UTF8'))
 			AND t.purpose = one_time_token_use.purpose AND t.expires_at > now()
+			AND (t.purpose = 'second_factor' OR NOT EXISTS (
+				SELECT FROM authz.one_time_tokens n
+				WHERE n.user_id = t.user_id AND n.purpose = t.purpose AND n.created_at > t.created_at))
+			AND NOT (t.purpose IN ('password_reset', 'invitation') AND EXISTS (
+				SELECT FROM authz.user_passwords p WHERE p.user_id = t.user_id AND p.changed_at > t.created_at))
 		RETURNING t;
 END;
 COMMENT ON FUNCTION authz.one_time_token_use(text, text) IS
-	'Uses the token up; null when there is none for this purpose, or it has expired';
+	'Uses the token up; null when there is none for this purpose, it has expired, or another one was sent since, or the password was changed that it was to set';
 
 /* ------------------------------------------------------------- passwords */
 
@@ -403,6 +419,24 @@ $$;
 COMMENT ON FUNCTION authz.password_set(uuid, text, uuid) IS
 	'Gives the user this password and ends the sessions but one; raises 28P01 with the reason in DETAIL when it cannot be used';
 
+/*
+ * Between reading a hash and acting on it lies the time of a verification.  Who
+ * changes a password, deactivates a user, ends sessions or puts a second factor
+ * in force writes the user's row first: from here on they wait, or have been.
+ */
+CREATE FUNCTION authz.password_holds(user_id uuid, since timestamptz) RETURNS boolean
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	PERFORM FROM authz.users u WHERE u.id = password_holds.user_id AND u.active FOR NO KEY UPDATE;
+	RETURN FOUND AND EXISTS (SELECT FROM authz.user_passwords p
+							 WHERE p.user_id = password_holds.user_id AND p.changed_at = since);
+END
+$$;
+COMMENT ON FUNCTION authz.password_holds(uuid, timestamptz) IS
+	'Is the user active, and the password the one that was set then? Stays so until the transaction ends';
+
 CREATE FUNCTION authz.user_create(email text, password text DEFAULT NULL,
 								  attributes jsonb DEFAULT '{}', email_verified boolean DEFAULT false)
 RETURNS uuid
@@ -424,6 +458,44 @@ $$;
 COMMENT ON FUNCTION authz.user_create(text, text, jsonb, boolean) IS
 	'Makes a user, with a password or without (who is to come by invitation); for administrators: says when the email is taken';
 
+/* By foreign keys alone they would go after their sessions, against the order of locks. */
+CREATE FUNCTION authz.users_before_delete() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	DELETE FROM authz.session_tokens t USING authz.sessions s WHERE t.session_id = s.id AND s.user_id = OLD.id;
+	RETURN OLD;
+END
+$$;
+COMMENT ON FUNCTION authz.users_before_delete() IS 'Trigger: refresh tokens go first';
+CREATE TRIGGER before_delete BEFORE DELETE ON authz.users
+	FOR EACH ROW EXECUTE FUNCTION authz.users_before_delete();
+ALTER TABLE authz.users ENABLE ALWAYS TRIGGER before_delete;
+
+/* Foreign keys have done that, but not in a session that replicates. */
+CREATE FUNCTION authz.users_after_delete() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	DELETE FROM authz.session_tokens t USING authz.sessions s WHERE t.session_id = s.id AND s.user_id = OLD.id;
+	DELETE FROM authz.sessions s WHERE s.user_id = OLD.id;
+	DELETE FROM authz.one_time_tokens t WHERE t.user_id = OLD.id;
+	DELETE FROM authz.user_passwords p WHERE p.user_id = OLD.id;
+	DELETE FROM authz.user_totp t WHERE t.user_id = OLD.id;
+	DELETE FROM authz.recovery_codes r WHERE r.user_id = OLD.id;
+	DELETE FROM authz.user_groups g WHERE g.user_id = OLD.id;
+	DELETE FROM authz.outbox o WHERE o.user_id = OLD.id;
+	RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION authz.users_after_delete() IS
+	'Trigger: with a user goes what hangs on it, also where rows are replicated';
+CREATE TRIGGER after_delete AFTER DELETE ON authz.users
+	FOR EACH ROW WHEN (current_setting('session_replication_role') = 'replica') EXECUTE FUNCTION authz.users_after_delete();
+ALTER TABLE authz.users ENABLE ALWAYS TRIGGER after_delete;
+
 /* Leaves nothing usable behind when a user may no longer sign in. */
 CREATE FUNCTION authz.users_after_update() RETURNS trigger
 LANGUAGE plpgsql
@@ -436,6 +508,12 @@ BEGIN
 	END IF;
 	IF NEW.email_normalized <> OLD.email_normalized THEN
 		DELETE FROM authz.one_time_tokens t WHERE t.user_id = NEW.id;
+		/*
+		 * Nobody has shown yet that the new one is theirs.  Not by a BEFORE trigger:
+		 * with one, every sign-in would compute email_normalized anew.
+		 */
+		UPDATE authz.users u SET email_verified_at = NULL
+			WHERE u.id = NEW.id AND NEW.email_verified_at = OLD.email_verified_at;
 		/* Whoever reads the old address only may be the user. */
 		IF current_setting('session_replication_role') <> 'replica' THEN
 			INSERT INTO authz.outbox (kind, recipient, user_id) VALUES ('email_changed', OLD.email, NEW.id);
@@ -446,7 +524,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION authz.users_after_update() IS
-	'Trigger: an inactive user has no session, a token sent to an old address is void, and the old address gets a message';
+	'Trigger: an inactive user has no session; a new address is not verified, unless the same command says when it was, a token sent to the old one is void, and the old one gets a message';
 CREATE TRIGGER after_update AFTER UPDATE OF active, email ON authz.users
 	FOR EACH ROW EXECUTE FUNCTION authz.users_after_update();
 ALTER TABLE authz.users ENABLE ALWAYS TRIGGER after_update;
@@ -571,14 +649,15 @@ AS $$
 DECLARE
 	address text;
 BEGIN
-	/* One a minute, and the last one counts. */
+	/*
+	 * One a minute, and the last one counts.  Earlier ones stay: to delete them
+	 * here would let who asks and does not commit hold up who uses or voids them.
+	 */
 	IF EXISTS (SELECT FROM authz.one_time_tokens t
 			   WHERE t.user_id = token_send.user_id AND t.purpose = token_send.purpose
 				   AND t.created_at > now() - interval '1 minute') THEN
 		RETURN;
 	END IF;
-	DELETE FROM authz.one_time_tokens t
-		WHERE t.user_id = token_send.user_id AND t.purpose = token_send.purpose;
 	SELECT email INTO address FROM authz.users WHERE id = token_send.user_id;
 	PERFORM authz.outbox_put(purpose, user_id, jsonb_build_object(
 		'token', authz.one_time_token_create(user_id, purpose, lifetime, jsonb_build_object('email', address)),
@@ -609,6 +688,7 @@ BEGIN
 	END IF;
 	UPDATE authz.users SET email_verified_at = now()
 		WHERE id = used.user_id AND email = used.payload->>'email' AND active;
+	DELETE FROM authz.one_time_tokens t WHERE t.user_id = used.user_id AND t.purpose = 'email_verification';
 	RETURN authz.http_answer(200, jsonb_build_object('email_verified', true));
 END
 $$;
@@ -661,6 +741,8 @@ BEGIN
 	IF problem IS NOT NULL THEN
 		RETURN authz.http_error(422, 'weak_password', problem);
 	END IF;
+	/* The user first, as everywhere. */
+	PERFORM FROM authz.users u WHERE u.id = owner.id FOR NO KEY UPDATE;
 	used := authz.one_time_token_use(token, 'password_reset');
 	IF used.user_id IS NULL THEN
 		used := authz.one_time_token_use(token, 'invitation');
@@ -689,7 +771,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	u authz.users;
-	old_hash text;
+	known authz.user_passwords;
 	attempt record;
 	problem text;
 BEGIN
@@ -698,10 +780,13 @@ BEGIN
 		RETURN authz.http_error(400, 'invalid_request', 'The current and the new password are needed.');
 	END IF;
 	SELECT * INTO u FROM authz.users WHERE id = change_password.user_id AND active;
-	SELECT p.hash INTO old_hash FROM authz.user_passwords p WHERE p.user_id = u.id;
-	attempt := authz.password_attempt(current_password, old_hash, coalesce(u.email_normalized, ''), address);
+	SELECT * INTO known FROM authz.user_passwords p WHERE p.user_id = u.id;
+	attempt := authz.password_attempt(current_password, known.hash, coalesce(u.email_normalized, ''), address);
 	IF attempt.result <> 'right' THEN
 		RETURN authz.attempt_refused(attempt.result, attempt.retry_after);
+	END IF;
+	IF NOT authz.password_holds(u.id, known.changed_at) THEN
+		RETURN authz.attempt_refused('wrong', NULL);
 	END IF;
 	problem := authz.password_problem(new_password, u.email);
 	IF problem IS NOT NULL THEN
@@ -774,7 +859,8 @@ REVOKE ALL ON FUNCTION
 	authz.outbox_purge(integer, interval), authz.one_time_token_purge(integer, interval),
 	authz.one_time_token_create(uuid, text, interval, jsonb), authz.one_time_token_use(text, text),
 	authz.password_problem(text, text), authz.password_set(uuid, text, uuid),
-	authz.user_create(text, text, jsonb, boolean), authz.users_after_update(),
+	authz.user_create(text, text, jsonb, boolean), authz.users_before_delete(), authz.users_after_delete(),
+	authz.users_after_update(), authz.password_holds(uuid, timestamptz),
 	authz.throttle_reserve(text, text), authz.throttle_release(text, text),
 	authz.throttle_clear(text, text), authz.throttles(),
 	authz.http_answer(integer, jsonb, jsonb), authz.http_error(integer, text, text, integer),

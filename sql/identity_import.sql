@@ -216,14 +216,19 @@ DECLARE
 	new_hash text := nullif(new_row->>nullif(args[3], ''), '');
 	is_active boolean := coalesce((new_row->>nullif(args[4], ''))::boolean, true);
 	u authz.users;
+	existed boolean;
 	old_hash text;
 BEGIN
-	IF old_row IS NOT NULL AND (new_row IS NULL OR old_row->>args[1] <> key) THEN
+	IF old_row IS NOT NULL AND (new_row IS NULL OR old_row->>args[1] IS DISTINCT FROM key) THEN
 		DELETE FROM authz.users x WHERE x.source = relation AND x.source_key = old_row->>args[1];
 	END IF;
 	IF new_row IS NULL THEN
 		RETURN;
+	ELSIF key IS NULL THEN
+		RAISE WARNING 'a user of % without a key cannot sign in', relation;
+		RETURN;
 	END IF;
+	existed := EXISTS (SELECT FROM authz.users x WHERE x.source = relation AND x.source_key = key);
 	BEGIN
 		INSERT INTO authz.users AS x (id, email, active, attributes, source, source_key)
 			VALUES (CASE WHEN key ~ '^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$' THEN key::uuid ELSE gen_random_uuid() END,
@@ -235,15 +240,16 @@ BEGIN
 		/* The application's row stands; who has no address of their own cannot sign in. */
 		UPDATE authz.users x SET active = false WHERE x.source = relation AND x.source_key = key AND x.active;
 		RAISE WARNING 'user % of % cannot sign in', key, relation USING DETAIL = SQLERRM;
-		RETURN;
 	END;
-	IF args[3] = '' THEN
+	/* The password of who cannot sign in now counts when they can again. */
+	SELECT * INTO u FROM authz.users x WHERE x.source = relation AND x.source_key = key;
+	IF args[3] = '' OR NOT FOUND THEN
 		RETURN;
 	END IF;
-	SELECT * INTO u FROM authz.users x WHERE x.source = relation AND x.source_key = key;
 	SELECT p.hash INTO old_hash FROM authz.user_passwords p WHERE p.user_id = u.id;
 	/* Unchanged, or written there by follow_password. */
-	IF new_hash = old_row->>args[3] AND old_row->>args[1] = key OR new_hash = 'argon2' || old_hash THEN
+	IF existed AND old_row->>args[1] = key AND new_hash IS NOT DISTINCT FROM nullif(old_row->>args[3], '')
+		OR new_hash = 'argon2' || old_hash THEN
 		RETURN;
 	END IF;
 	PERFORM authz.sessions_end(u.id, 'password');
@@ -292,10 +298,18 @@ AS $$
 DECLARE
 	/* TG_ARGV counts from 0. */
 	args text[] := (SELECT array_agg(a ORDER BY n) FROM unnest(TG_ARGV) WITH ORDINALITY x (a, n));
-	pairs text := authz.users_follow_columns(TG_RELID, args, '$1');
+	/* What the table was called then, whatever it is called now. */
+	relation text := TG_ARGV[4];
+	pairs text := authz.users_follow_columns(TG_RELID, args[1:4], '$1');
 	old_row jsonb;
 	new_row jsonb;
 BEGIN
+	IF TG_OP = 'TRUNCATE' THEN
+		/* Whoever has dropped the other trigger has ended this. */
+		DELETE FROM authz.users x WHERE x.source = relation
+			AND EXISTS (SELECT FROM authz.users_follow_triggers() t WHERE t.relation = TG_RELID);
+		RETURN NULL;
+	END IF;
 	IF TG_OP <> 'INSERT' THEN
 		EXECUTE format('SELECT jsonb_build_object(%s)', pairs) INTO old_row USING OLD;
 	END IF;
@@ -303,18 +317,31 @@ BEGIN
 		EXECUTE format('SELECT jsonb_build_object(%s)', pairs) INTO new_row USING NEW;
 	END IF;
 	IF old_row IS DISTINCT FROM new_row THEN
-		PERFORM authz.users_follow_row(format('%I.%I', TG_TABLE_SCHEMA, TG_TABLE_NAME), args, old_row, new_row);
+		PERFORM authz.users_follow_row(relation, args, old_row, new_row);
 	END IF;
 	RETURN NULL;
 END
 $$;
 COMMENT ON FUNCTION authz.users_followed() IS 'Trigger: users are as the rows of an application''s table';
 
+CREATE FUNCTION authz.users_follow_triggers() RETURNS TABLE (relation regclass, source text, key text, password text)
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+	SELECT t.tgrelid, a.args[5], a.args[1], a.args[3]
+	FROM pg_trigger t, LATERAL (
+		SELECT array_agg(convert_from(decode(p, 'escape'), 'UTF8') ORDER BY n) AS args
+		FROM unnest(string_to_array(encode(t.tgargs, 'escape'), '\000')) WITH ORDINALITY x (p, n)) a
+	WHERE t.tgfoid = 'authz.users_followed'::regproc AND a.args[1] <> '';
+END;
+COMMENT ON FUNCTION authz.users_follow_triggers() IS
+	'For users_follow: the tables that are followed, under which name, with the columns of key and password';
+
 CREATE FUNCTION authz.users_follow(relation regclass, key text DEFAULT 'id', email text DEFAULT 'email',
 								   password text DEFAULT NULL, active text DEFAULT NULL)
 RETURNS bigint
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
+SET quote_all_identifiers = off
 AS $$
 DECLARE
 	name text := (SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = relation);
@@ -328,12 +355,25 @@ BEGIN
 		RAISE EXCEPTION 'column "%" of relation "%" does not exist', missing, name
 			USING ERRCODE = 'undefined_column';
 	END IF;
+	IF EXISTS (SELECT FROM authz.users_follow_triggers() t WHERE t.source = name) THEN
+		RAISE EXCEPTION 'users are followed from "%" already', name
+			USING ERRCODE = 'duplicate_object',
+				DETAIL = format('By the trigger of %s.', (SELECT t.relation FROM authz.users_follow_triggers() t WHERE t.source = name LIMIT 1));
+	END IF;
+	/* A row that changes its partition is deleted and inserted: another user. */
+	IF (SELECT c.relkind <> 'r' OR EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = c.oid) FROM pg_class c WHERE c.oid = relation) THEN
+		RAISE EXCEPTION '"%" is not a plain table', name
+			USING ERRCODE = 'wrong_object_type',
+				DETAIL = 'Users are followed from tables without partitions or children.';
+	END IF;
 	/* Nobody writes between the rows that are there and those to come. */
 	EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', name);
 	EXECUTE format('CREATE TRIGGER authz_users_followed AFTER INSERT OR UPDATE OR DELETE ON %s'
-				   ' FOR EACH ROW EXECUTE FUNCTION authz.users_followed(%L, %L, %L, %L)',
-				   name, key, email, coalesce(password, ''), coalesce(active, ''));
-	EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER authz_users_followed', name);
+				   ' FOR EACH ROW EXECUTE FUNCTION authz.users_followed(%L, %L, %L, %L, %L)',
+				   name, key, email, coalesce(password, ''), coalesce(active, ''), name);
+	EXECUTE format('CREATE TRIGGER authz_users_followed_truncate AFTER TRUNCATE ON %s'
+				   ' FOR EACH STATEMENT EXECUTE FUNCTION authz.users_followed('''', '''', '''', '''', %L)', name, name);
+	EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER authz_users_followed, ENABLE ALWAYS TRIGGER authz_users_followed_truncate', name);
 	FOR r IN EXECUTE format('SELECT jsonb_build_object(%s) AS row FROM %s t', authz.users_follow_columns(relation, columns, 't'), name) LOOP
 		PERFORM authz.users_follow_row(name, ARRAY[key, email, coalesce(password, ''), coalesce(active, '')], NULL, r.row);
 		n := n + 1;
@@ -349,14 +389,13 @@ LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	args text[];
+	t record;
 BEGIN
-	SELECT string_to_array(encode(t.tgargs, 'escape'), '\000') INTO args FROM pg_trigger t
-		WHERE t.tgrelid = to_regclass(u.source) AND t.tgname = 'authz_users_followed';
+	SELECT * INTO t FROM authz.users_follow_triggers() f WHERE f.source = u.source;
 	/* Django reads this, and so may others: `argon2` and the PHC string. */
-	IF args[3] <> '' AND new_hash LIKE '$argon2%' THEN
-		PERFORM authz.execute_as_owner(u.source::regclass,
-			format('UPDATE %s SET %I = $1 WHERE %I::text = $2', u.source, args[3], args[1]), 'argon2' || new_hash, u.source_key);
+	IF t.password <> '' AND new_hash LIKE '$argon2%' THEN
+		PERFORM authz.execute_as_owner(t.relation,
+			format('UPDATE %s SET %I = $1 WHERE %I::text = $2', t.relation, t.password, t.key), 'argon2' || new_hash, u.source_key);
 	END IF;
 END
 $$;
@@ -365,6 +404,7 @@ COMMENT ON FUNCTION authz.follow_password(authz.users, text) IS
 
 REVOKE ALL ON FUNCTION
 	authz.users_follow_row(text, text[], jsonb, jsonb), authz.users_follow_columns(regclass, text[], text), authz.users_followed(),
+	authz.users_follow_triggers(),
 	authz.execute_as_owner(regclass, text, text, text),
 	authz.users_follow(regclass, text, text, text, text), authz.follow_password(authz.users, text),
 	authz.import_attributes(jsonb), authz.import_time(text), authz.import_keycloak_hash(jsonb),

@@ -241,7 +241,7 @@ BEGIN
 	RETURN authz.http_answer(403, jsonb_build_object('error', 'mfa_required',
 		'error_description', 'A second factor is needed.',
 		'mfa_token', authz.one_time_token_create(user_id, 'second_factor', lifetime,
-			jsonb_build_object('address', address, 'user_agent', user_agent)),
+			jsonb_build_object('address', address, 'user_agent', left(user_agent, 200))),
 		'expires_in', extract(epoch FROM lifetime)::integer));
 END
 $$;
@@ -262,6 +262,8 @@ BEGIN
 	IF NOT FOUND OR code IS NULL THEN
 		RETURN authz.http_error(400, 'invalid_grant', 'The token is not valid: unknown, used, or expired.');
 	END IF;
+	/* The user first, as everywhere. */
+	PERFORM FROM authz.users u WHERE u.id = t.user_id FOR NO KEY UPDATE;
 	attempt := authz.second_factor_attempt(t.user_id, code);
 	IF attempt.result NOT IN ('otp', 'recovery') THEN
 		RETURN authz.second_factor_refused(attempt.result, attempt.retry_after);
@@ -304,6 +306,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	u authz.users;
+	known authz.user_passwords;
 	attempt record;
 	methods text[];
 	new_jti uuid := gen_random_uuid();
@@ -318,6 +321,7 @@ BEGIN
 		IF code IS NULL THEN
 			RETURN authz.http_error(400, 'invalid_request', 'A code of the second factor is needed.');
 		END IF;
+		PERFORM authz.session_hold(session);
 		attempt := authz.second_factor_attempt(u.id, code);
 		IF attempt.result NOT IN ('otp', 'recovery') THEN
 			RETURN authz.second_factor_refused(attempt.result, attempt.retry_after);
@@ -327,10 +331,13 @@ BEGIN
 		IF password IS NULL THEN
 			RETURN authz.http_error(400, 'invalid_request', 'The password is needed.');
 		END IF;
-		attempt := authz.password_attempt(password, (SELECT p.hash FROM authz.user_passwords p WHERE p.user_id = u.id),
-										  u.email_normalized, address);
+		SELECT * INTO known FROM authz.user_passwords p WHERE p.user_id = u.id;
+		attempt := authz.password_attempt(password, known.hash, u.email_normalized, address);
 		IF attempt.result <> 'right' THEN
 			RETURN authz.attempt_refused(attempt.result, attempt.retry_after);
+		END IF;
+		IF NOT authz.password_holds(u.id, known.changed_at) THEN
+			RETURN authz.attempt_refused('wrong', NULL);
 		END IF;
 		methods := '{pwd}';
 	END IF;

@@ -87,7 +87,8 @@ COMMENT ON FUNCTION authz.commit_durably() IS
 	'This transaction''s commit is to outlive a crash, also where synchronous_commit is off';
 
 /*
- * Order of locks, everywhere: user, session_tokens, sessions.
+ * Order of locks, everywhere: user, what hangs on the user, session_tokens,
+ * sessions.
  */
 CREATE FUNCTION authz.session_end(session_id uuid, reason text DEFAULT 'administrator') RETURNS boolean
 LANGUAGE plpgsql VOLATILE STRICT
@@ -119,7 +120,8 @@ DECLARE
 	moment timestamptz;
 BEGIN
 	PERFORM authz.commit_durably();
-	PERFORM FROM authz.users u WHERE u.id = sessions_end.user_id FOR NO KEY UPDATE;
+	/* Written, not only locked: a transaction with an older snapshot shall not sign in any more. */
+	UPDATE authz.users u SET last_login = u.last_login WHERE u.id = sessions_end.user_id;
 	DELETE FROM authz.session_tokens t USING authz.sessions s
 		WHERE t.session_id = s.id AND s.user_id = sessions_end.user_id AND s.id IS DISTINCT FROM keep_session;
 	moment := clock_timestamp();
@@ -264,7 +266,7 @@ AS $$
 DECLARE
 	account text;
 	u authz.users;
-	old_hash text;
+	known authz.user_passwords;
 	attempt record;
 BEGIN
 	account := authz.email_fold(left(email, 1000));
@@ -278,14 +280,18 @@ BEGIN
 		RETURN authz.http_error(400, 'invalid_request', 'An email and a password are needed.');
 	END IF;
 	SELECT * INTO u FROM authz.users WHERE email_normalized = account AND active;
-	SELECT p.hash INTO old_hash FROM authz.user_passwords p WHERE p.user_id = u.id;
-	attempt := authz.password_attempt(password, old_hash, account, authz.address_subject(address));
+	SELECT * INTO known FROM authz.user_passwords p WHERE p.user_id = u.id;
+	attempt := authz.password_attempt(password, known.hash, account, authz.address_subject(address));
 	IF attempt.result <> 'right' THEN
 		RETURN authz.attempt_refused(attempt.result, attempt.retry_after);
 	END IF;
-	IF NOT authz.password_is_current(old_hash) THEN
+	IF NOT authz.password_holds(u.id, known.changed_at) THEN
+		PERFORM authz.audit_failure('login_failed', u.id, json_build_object('result', 'wrong'));
+		RETURN authz.attempt_refused('wrong', NULL);
+	END IF;
+	IF NOT authz.password_is_current(known.hash) THEN
 		UPDATE authz.user_passwords p SET hash = authz.password_hash(password)
-			WHERE p.user_id = u.id AND p.hash = old_hash;
+			WHERE p.user_id = u.id AND p.hash = known.hash;
 	END IF;
 	IF u.email_verified_at IS NULL AND authz.setting('authz.require_verified_email')::boolean THEN
 		PERFORM authz.email_verification_send(u.id),
@@ -454,6 +460,23 @@ $$;
 COMMENT ON FUNCTION authz.current_session() IS
 	'The live session of the request''s access token; raises PT401 (HTTP status 401) when there is none';
 
+CREATE FUNCTION authz.session_hold(s authz.sessions) RETURNS void
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	PERFORM FROM authz.users u WHERE u.id = s.user_id AND u.active FOR NO KEY UPDATE;
+	PERFORM FROM authz.sessions x
+		WHERE FOUND AND x.id = s.id AND x.ended_at IS NULL AND x.expires_at > clock_timestamp() FOR NO KEY UPDATE;
+	IF NOT FOUND THEN
+		RAISE EXCEPTION 'the session has ended'
+			USING ERRCODE = 'PT401', HINT = 'Sign in again.';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION authz.session_hold(authz.sessions) IS
+	'For what changes how a user signs in: nobody ends the session until the transaction ends; raises PT401 when somebody has';
+
 CREATE FUNCTION authz.session_check() RETURNS void
 LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'authz_session_check';
 COMMENT ON FUNCTION authz.session_check() IS
@@ -467,5 +490,5 @@ REVOKE ALL ON FUNCTION
 	authz.session_start(uuid, text[], inet, text), authz.token_answer(text, bytea),
 	authz.login(text, text, inet, text), authz.address_subject(inet),
 	authz.refresh(text), authz.refresh_refused(), authz.revoke(text),
-	authz.session_claims(), authz.current_session(), authz.session_check()
+	authz.session_claims(), authz.current_session(), authz.session_hold(authz.sessions), authz.session_check()
 	FROM PUBLIC;

@@ -55,8 +55,30 @@ SELECT count(*) FROM authz.sessions WHERE expires_at > now();
 UPDATE auth_user SET password = 'argon2$argon2id$v=19$m=1024,t=2,p=8$KrlzM5LgvLcmj8LoDG2BJw$gdn34kg7r6Wd3+RXB8iiTY73HLuq3Uxg7ilYMhBd8jA', email = 'ann@example.com' WHERE id = 1;
 SELECT end_reason FROM authz.sessions;
 SELECT authz.login('anna@example.com', 'correct horse battery')->>'error' AS old_address, authz.login('ann@example.com', 'correct horse battery')->>'token_type' AS new_address;
--- A password that is changed here is changed there, in Django's spelling.
+-- The application says what the address is, not that it was verified.
 SELECT id AS ann FROM authz.users WHERE email = 'ann@example.com' \gset
+UPDATE authz.users SET email_verified_at = now() WHERE id = :'ann';
+UPDATE auth_user SET email = 'boss@example.com' WHERE id = 1;
+SELECT email, email_verified FROM authz.users WHERE id = :'ann';
+UPDATE auth_user SET email = 'ann@example.com' WHERE id = 1;
+-- A password that comes with an address of another user's counts when the address is put right; the former one does not.
+BEGIN;
+INSERT INTO auth_user (password, email) VALUES ('$2a$05$Gflthiz/IgvqDFgHWhpxbOYAtsFh9g.SXP2M9.JsxoaAqhik1.02O', 'ben@example.com');
+UPDATE auth_user SET email = 'lea@example.com' WHERE email = 'ben@example.com' AND id > 4;
+SELECT authz.login('lea@example.com', 'correct horse battery')->>'token_type' AS lea;
+DELETE FROM auth_user WHERE email = 'lea@example.com';
+INSERT INTO auth_user (password, email) VALUES ('$2a$05$Gflthiz/IgvqDFgHWhpxbOYAtsFh9g.SXP2M9.JsxoaAqhik1.02O', 'lea@example.com');
+UPDATE auth_user SET email = 'ben@example.com', password = '$scrypt$ln=10,r=8,p=2$iRFC6B0jxDjnnNPaG4NQSg$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA' WHERE email = 'lea@example.com';
+UPDATE auth_user SET email = 'lea@example.com' WHERE email = 'ben@example.com' AND id > 4;
+SELECT active, authz.login('lea@example.com', 'correct horse battery')->>'error' AS former FROM authz.users WHERE email = 'lea@example.com';
+-- Who loses the key is nobody's any more.
+CREATE TABLE keyless (k int, mail text);
+SELECT authz.users_follow('keyless', 'k', 'mail');
+INSERT INTO keyless VALUES (1, 'mia@example.com'), (NULL, 'ned@example.com');
+UPDATE keyless SET k = NULL WHERE k = 1;
+SELECT count(*) FROM authz.users WHERE source = 'public.keyless';
+ROLLBACK;
+-- A password that is changed here is changed there, in Django's spelling.
 SELECT authz.change_password(:'ann', 'correct horse battery', 'a quite new password', (SELECT id FROM authz.sessions WHERE expires_at > now()));
 SELECT left(password, 30), authz.password_verify('a quite new password', password) FROM auth_user WHERE id = 1;
 SELECT count(*) AS kept FROM authz.sessions WHERE expires_at > now();
@@ -71,6 +93,68 @@ SELECT authz.password_set('6a1d2f6e-0c5b-4a8e-9d0c-777777777777', 'correct horse
 SELECT authz.login('gus@example.com', 'correct horse battery')->>'token_type' AS gus;
 UPDATE member SET uid = '6a1d2f6e-0c5b-4a8e-9d0c-888888888888';
 SELECT id, source, source_key FROM authz.users WHERE email = 'gus@example.com';
+-- Where rows are replicated, a deleted one takes the password along; TRUNCATE deletes all.
+BEGIN;
+SELECT authz.password_set('6a1d2f6e-0c5b-4a8e-9d0c-888888888888', 'correct horse battery');
+SET LOCAL session_replication_role = replica;
+DELETE FROM member;
+SELECT count(*) AS passwords FROM authz.user_passwords WHERE user_id = '6a1d2f6e-0c5b-4a8e-9d0c-888888888888';
+ROLLBACK;
+BEGIN;
+TRUNCATE member;
+SELECT count(*) AS followed, (SELECT count(*) > 0 FROM authz.users WHERE source <> 'public.member') AS others FROM authz.users WHERE source = 'public.member';
+ROLLBACK;
+BEGIN;
+DROP TRIGGER authz_users_followed ON member;
+TRUNCATE member;
+SELECT count(*) AS no_longer_followed FROM authz.users WHERE source = 'public.member';
+ROLLBACK;
+-- Renamed, it is the same table, and none of its former name is followed beside it.
+BEGIN;
+ALTER TABLE auth_user RENAME TO "Auth \Üser";
+UPDATE "Auth \Üser" SET is_active = false WHERE email = 'ben@example.com';
+SELECT source, active FROM authz.users WHERE email = 'ben@example.com';
+SAVEPOINT s;
+CREATE TABLE auth_user (id integer, email text);
+SELECT authz.users_follow('auth_user');
+ROLLBACK;
+BEGIN;
+ALTER TABLE auth_user RENAME TO "Auth \Üser";
+SELECT authz.password_set(id, 'correct horse battery') FROM authz.users WHERE email = 'ben@example.com';
+SELECT password LIKE 'argon2$argon2id$%' AS written FROM "Auth \Üser" WHERE email = 'ben@example.com';
+DELETE FROM "Auth \Üser";
+SELECT count(*) AS left_of_it FROM authz.users WHERE source = 'public.auth_user';
+ROLLBACK;
+BEGIN;
+CREATE TABLE "Mitglieder" ("Schlüssel" int PRIMARY KEY, "Paß" text, mail text);
+SELECT authz.users_follow('"Mitglieder"', 'Schlüssel', 'mail', 'Paß');
+INSERT INTO "Mitglieder" VALUES (1, NULL, 'ute@example.com');
+SELECT authz.password_set(id, 'correct horse battery') FROM authz.users WHERE email = 'ute@example.com';
+SELECT "Paß" LIKE 'argon2$argon2id$%' AS written FROM "Mitglieder";
+ROLLBACK;
+-- However a session likes names to be quoted, a row is the same user's.
+BEGIN;
+SET LOCAL quote_all_identifiers = on;
+INSERT INTO member VALUES ('6a1d2f6e-0c5b-4a8e-9d0c-999999999999', 'zoe@example.com');
+SELECT source FROM authz.users WHERE email = 'zoe@example.com';
+DELETE FROM member;
+SELECT count(*) AS deleted_rows_users FROM authz.users WHERE email IN ('zoe@example.com', 'gus@example.com');
+ROLLBACK;
+-- Partitions and children are not followed: their rows would be others' users.
+CREATE TABLE parted (id int, email text) PARTITION BY LIST (id);
+SELECT authz.users_follow('parted');
+CREATE TABLE child () INHERITS (member);
+SELECT authz.users_follow('member', 'uid', 'mail');
+DROP TABLE parted, child;
+-- A table that is called like the source of an import gets no password.
+SELECT imported FROM authz.import_users('devise', '[{"id": 3, "email": "kim@example.com"}]');
+CREATE TEMP TABLE devise (id text, pw text);
+INSERT INTO devise VALUES ('3');
+CREATE FUNCTION pg_temp.nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+CREATE TRIGGER authz_users_followed AFTER INSERT ON devise FOR EACH ROW EXECUTE FUNCTION pg_temp.nothing('id', 'mail', 'pw', '');
+SELECT authz.password_set(id, 'correct horse battery') FROM authz.users WHERE email = 'kim@example.com';
+SELECT pw FROM devise;
+DROP TABLE devise;
 -- Who may write the application's table needs no right here.
 CREATE ROLE regress_authz_app;
 GRANT INSERT ON auth_user TO regress_authz_app;
