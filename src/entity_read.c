@@ -117,7 +117,10 @@ typedef struct AuthzEntityMemo
 	int			next_kept;		/* the one that goes when there are too many */
 } AuthzEntityMemo;
 
-/* Entities met on a walk. */
+/*
+ * Entities met on a walk.  What it makes outlives the decision, so none of them
+ * is forgotten with it.
+ */
 typedef struct Walk
 {
 	bool		keepable;
@@ -589,20 +592,24 @@ climb_walk(AuthzEntityReader *reader, CedarEntity *entity, AuthzCachedEntity *ca
 	Walk		walk = {0};
 	CedarCode	code;
 
-	if (cached == NULL)
-		return cedar_entity_ancestors(&reader->source, entity, err);
-	walk.keepable = true;
-	walk.capacity = 64;
-	walk.members = palloc(walk.capacity * sizeof(AuthzCachedEntity *));
-	walk.absent = palloc(walk.capacity * sizeof(CedarUid *));
+	if (cached != NULL)
+	{
+		walk.keepable = true;
+		walk.capacity = 64;
+		walk.members = palloc(walk.capacity * sizeof(AuthzCachedEntity *));
+		walk.absent = palloc(walk.capacity * sizeof(CedarUid *));
+	}
 	reader->walk = &walk;
 	code = cedar_entity_ancestors(&reader->source, entity, err);
 	reader->walk = NULL;
 	if (code == CEDAR_OK && walk.keepable)
 		authz_cache_put_closure(reader->memo->cache, cached, entity->ancestors,
 								walk.members, walk.n_members, walk.absent, walk.n_absent);
-	pfree(walk.members);
-	pfree(walk.absent);
+	if (cached != NULL)
+	{
+		pfree(walk.members);
+		pfree(walk.absent);
+	}
 	return code;
 }
 

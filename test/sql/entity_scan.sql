@@ -127,6 +127,27 @@ CREATE TABLE public.copy AS SELECT row_number() OVER () AS n, id, level FROM pub
 SELECT count(*) FILTER (WHERE authz.authz_check('User::"low"', 'Action::"view"', authz.entity_uid('Part', id)) <> (level <= 2)) AS wrong,
 	count(CASE WHEN n IN (1500, 3000) THEN add_column('c' || n) END) AS changed FROM public.copy;
 
+-- More folders, and folders of folders, than a statement keeps: what a row is in is not forgotten with the row.
+CREATE TABLE public.box (id int PRIMARY KEY, rack int, hall int);
+INSERT INTO public.box SELECT i, 3 * i, i % 13 FROM generate_series(1, 4000) i;
+INSERT INTO authz.entities (uid, parents) SELECT authz.entity_uid('Hall', hall::text), '{"House::\"1\""}' FROM generate_series(0, 12) hall;
+INSERT INTO authz.entities (uid, parents) SELECT authz.entity_uid('Rack', rack::text), ARRAY[authz.entity_uid('Hall', hall::text)] FROM public.box;
+INSERT INTO authz.entities (uid, parents) SELECT authz.entity_uid('Crate', id::text), ARRAY[authz.entity_uid('Rack', rack::text)] FROM public.box;
+INSERT INTO authz.entities (uid, parents) SELECT authz.entity_uid('Item', id::text || repeat('x', id % 50)), ARRAY[authz.entity_uid('Crate', id::text)] FROM public.box;
+SELECT authz.map_entity_type('Box', 'box', 'id', '[]', '[{"type": "Rack", "column": "rack"}]');
+INSERT INTO authz.policies (policy_set, policy_id, policy) VALUES ('house', 'house', 'permit (principal, action, resource in House::"1");'),
+	('house', 'hall', 'forbid (principal, action, resource in Hall::"7");');
+CREATE FUNCTION public.house(out items bigint, out boxes bigint, out by_context bigint, out wrong bigint) LANGUAGE sql STABLE AS $$
+	SELECT count(*) FILTER (WHERE item), count(*) FILTER (WHERE box), count(*) FILTER (WHERE crate), count(*) FILTER (WHERE item <> (hall <> 7) OR box <> (hall <> 7) OR crate <> (hall <> 7)) FROM (
+		SELECT hall, authz.authz_check('User::"low"', 'Action::"view"', authz.entity_uid('Item', id::text || repeat('x', id % 50)), policy_set => 'house') AS item,
+			authz.authz_check('User::"low"', 'Action::"view"', authz.entity_uid('Box', id::text), policy_set => 'house') AS box,
+			authz.authz_check('User::"low"', 'Action::"view"', authz.entity_uid('Crate', id::text), jsonb_build_object('n', id), policy_set => 'house') AS crate FROM public.box) each
+$$;
+SELECT * FROM house();
+SELECT * FROM house();
+SELECT * FROM house();
+SELECT count(*) FROM public.box WHERE hall <> 7;
+
 -- Integers as jsonb has them are those of the policies, each equal to itself alone.
 CREATE TABLE public.number AS SELECT n::numeric FROM unnest(ARRAY['0', '1', '-1', '7', '9999', '10000', '-10000', '10001', '99999999', '100000000', '100000001', '-123456789012', '1000000000000', '9999999999999999',
 	'10000000000000000', '-99990000', '123400000000', '100000000000000000', '9223372036854775807', '-9223372036854775808', '1e3', '20000000000000000']) n;
@@ -135,11 +156,11 @@ SELECT count(*) FILTER (WHERE authz.authz_check('User::"low"', authz.entity_uid(
 	count(*) FILTER (WHERE authz.authz_check('User::"low"', authz.entity_uid('Action', p.n::text), 'Doc::"1"', jsonb_build_object('n', c.n), policy_set => 'numbers') <> (p.n = c.n)) AS wrong,
 	count(*) FROM public.number p, public.number c;
 
-SELECT authz.unmap_entity_type('Doc'), authz.unmap_entity_type('Part');
+SELECT authz.unmap_entity_type('Doc'), authz.unmap_entity_type('Part'), authz.unmap_entity_type('Box');
 DELETE FROM authz.policies;
 DELETE FROM authz.policy_versions;
 DELETE FROM authz.entities;
 ALTER TABLE authz.entities RESET (fillfactor, autovacuum_enabled);
-DROP TABLE public.doc, public.part, public.copy, public.number;
-DROP FUNCTION public.may_view, public.differ, public.fetch_wrong, public.add_column;
+DROP TABLE public.doc, public.part, public.copy, public.number, public.box;
+DROP FUNCTION public.may_view, public.differ, public.fetch_wrong, public.add_column, public.house;
 DROP PROCEDURE public.churn;
