@@ -5,8 +5,7 @@
  *
  * The rules are those of src/cedar/entity.c, which alone knows all of them:
  * here are the common cases, and whatever is no such case (null, a fraction,
- * an extension value, any other key that begins like an escape) is left to
- * it.  It then gives the value, or the error with its position.
+ * any other key that begins like an escape) is left to it.  It then gives the value, or the error with its position.
  *
  *-------------------------------------------------------------------------
  */
@@ -233,6 +232,35 @@ reference_value(CedarArena *arena, JsonbContainer *container, CedarValue *value)
 	return true;
 }
 
+/* The two strings of {"fn": …, "arg": …}. */
+static bool
+extension_value(CedarArena *arena, JsonbContainer *container, CedarValue *value)
+{
+	Walk		walk;
+	JsonbValue	key,
+				fn,
+				arg;
+	const CedarStr *str;
+	CedarError	err;
+
+	if (!JsonContainerIsObject(container) || JsonContainerSize(container) != 2)
+		return false;
+	walk = walk_from(container, 0);
+	walk_next(&walk, &key);
+	if (!string_is(&key, "fn"))
+		return false;
+	walk_next(&walk, &key);
+	if (!string_is(&key, "arg"))
+		return false;
+	walk_next(&walk, &fn);
+	walk_next(&walk, &arg);
+	if (fn.type != jbvString || arg.type != jbvString)
+		return false;
+	str = cedar_str_make(arena, arg.val.string.val, arg.val.string.len);
+	return str != NULL &&
+		cedar_extension_make(arena, fn.val.string.val, fn.val.string.len, str, value, &err) == CEDAR_OK;
+}
+
 static bool
 object_value(CedarArena *arena, JsonbContainer *container, int depth,
 			 CedarValue *value)
@@ -259,11 +287,13 @@ object_value(CedarArena *arena, JsonbContainer *container, int depth,
 			return false;
 		if (v.val.string.len >= 2 && memcmp(v.val.string.val, "__", 2) == 0)
 		{
-			if (n != 1 || depth == 0 || !string_is(&v, "__entity"))
+			bool		reference = string_is(&v, "__entity");
+
+			if (n != 1 || depth == 0 || !(reference || string_is(&v, "__extn")))
 				return false;
 			walk_next(&values, &v);
 			return v.type == jbvBinary &&
-				reference_value(arena, v.val.binary.data, value);
+				(reference ? reference_value : extension_value) (arena, v.val.binary.data, value);
 		}
 		pairs[i].key = cedar_str_make(arena, v.val.string.val, v.val.string.len);
 		if (pairs[i].key == NULL)

@@ -26,6 +26,14 @@ extern CedarUid *cedar_uid_build(CedarArena *arena, const char *type, size_t typ
 extern CedarCode cedar_value_parse_json(CedarArena *arena, const char *text, size_t len,
 										CedarValue *value, CedarError *err);
 
+/*
+ * The value that a constructor of an extension type (ip, decimal, datetime,
+ * duration) makes of a string.  CEDAR_ERR_ENTITY for one that it refuses, and for
+ * what is no such function; the error has no position.
+ */
+extern CedarCode cedar_extension_make(CedarArena *arena, const char *fn, size_t fn_len,
+									  const CedarStr *arg, CedarValue *value, CedarError *err);
+
 /* Of BOOL, LONG, DECIMAL, DATETIME or DURATION; CedarValue says in what unit. */
 extern CedarValue cedar_value_scalar(CedarKind kind, int64_t i);
 

@@ -158,6 +158,32 @@ SELECT * FROM authz.entities;
 RESET ROLE;
 REVOKE EXECUTE ON FUNCTION authz.authz_check(authz.entity_uid, authz.entity_uid, authz.entity_uid, jsonb, jsonb, text) FROM regress_authz_user;
 DROP ROLE regress_authz_user;
+-- Values of extension types, as jsonb and by the reader of JSON texts: the same, or refused.
+INSERT INTO authz.policies (policy_set, policy_id, policy) VALUES ('extension', 'policy0', 'permit (principal, action, resource) when { context.v == context.w };');
+CREATE FUNCTION public.as_jsonb(context jsonb) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	RETURN CASE WHEN authz.authz_check('U::"u"', 'Action::"a"', 'D::"d"', context, policy_set => 'extension') THEN 'allow' ELSE 'deny' END;
+EXCEPTION WHEN OTHERS THEN
+	RETURN regexp_replace(SQLERRM, '.*: ', '');
+END $$;
+CREATE FUNCTION public.as_text(context jsonb) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	RETURN authz.cedar_authorize('permit (principal, action, resource) when { context.v == context.w };', '[]',
+		json_build_object('principal', 'U::"u"', 'action', 'Action::"a"', 'resource', 'D::"d"', 'context', context))->>'decision';
+EXCEPTION WHEN OTHERS THEN
+	RETURN regexp_replace(SQLERRM, '.*: ', '');
+END $$;
+WITH v AS (SELECT jsonb_build_object('__extn', e) AS v FROM (
+		SELECT jsonb_build_object('fn', fn, 'arg', arg) AS e FROM unnest('{ip,decimal,datetime,duration,nope,isInRange,toDate,"",IP}'::text[]) fn,
+			unnest('{10.0.0.1,10.0.0.1/32,10.0.0.0/8,10.0.0.256,::1,::ffff:10.0.0.1,1.5,1.50,-0.0001,922337203685477.5807,922337203685477.5808,1.23456,1,2024-02-29,2023-02-29,2024-01-01T00:00:00Z,2024-01-01T00:00:00+0100,1d2h,26h,-1ms,9223372036854775808ms,"",x}'::text[]) arg
+		UNION ALL SELECT e FROM unnest(ARRAY['{"fn": "ip"}', '{"arg": "10.0.0.1"}', '{"fn": "ip", "args": ["10.0.0.1"]}', '{"fn": "ip", "arg": 1}', '{"fn": 1, "arg": "10.0.0.1"}',
+			'{"fn": "ip", "arg": "10.0.0.1", "more": 1}', '{"fn": "ip", "arg": {"__extn": {"fn": "ip", "arg": "10.0.0.1"}}}', '["ip", "10.0.0.1"]', '"ip"', 'null']::jsonb[]) e) e),
+	pairs AS (SELECT jsonb_build_object('v', a.v, 'w', b.v) AS context FROM v a, v b WHERE hashtext(a.v::text || b.v::text) % 8 = 0 OR a.v = b.v),
+	said AS (SELECT context, as_jsonb(context) AS a, as_text(context) AS b FROM pairs)
+SELECT count(*) FILTER (WHERE a = b) > 5000 AS many, count(*) FILTER (WHERE a = 'allow') > 20 AS equal, count(*) FILTER (WHERE a NOT IN ('allow', 'deny')) > 1000 AS refused,
+	min(format('%s: %s, %s', context, a, b)) FILTER (WHERE a <> b) AS different FROM said;
+DELETE FROM authz.policies WHERE policy_set = 'extension';
+DROP FUNCTION public.as_jsonb, public.as_text;
 -- Cancel and statement_timeout end a long evaluation.
 INSERT INTO authz.policies (policy_id, policy)
 	SELECT 'slow', 'permit (principal, action == Action::"slow", resource) when { ' ||
