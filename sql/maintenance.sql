@@ -249,6 +249,14 @@ BEGIN
 	fix := CASE WHEN NOT ok THEN 'A gateway is a role without SUPERUSER and BYPASSRLS: alter or create it.' END;
 	RETURN NEXT;
 
+	subject := 'client address';
+	ok := authz.setting('authz.client_address_header') <> '' OR NOT EXISTS (SELECT FROM authz.gateway_roles);
+	state := CASE WHEN NOT ok THEN 'not known over HTTP: failures count for accounts alone, registrations not at all'
+		WHEN authz.setting('authz.client_address_header') <> '' THEN format('over HTTP, of the header %s', authz.setting('authz.client_address_header'))
+		ELSE 'of the connection' END;
+	fix := CASE WHEN NOT ok THEN format('Have the proxy in front set a header on every request, and ALTER DATABASE %I SET authz.client_address_header = ''X-Real-IP'';', here) END;
+	RETURN NEXT;
+
 	subject := 'statistics';
 	SELECT coalesce(max(s.refreshed_at) > now() - interval '1 day', false),
 		coalesce('as of ' || max(s.as_of)::timestamptz(0), 'never refreshed')

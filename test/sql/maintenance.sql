@@ -101,6 +101,15 @@ ALTER TABLE authz.sessions ENABLE ALWAYS TRIGGER sessions_changed; ALTER TABLE a
 SELECT state, ok, fix FROM authz.doctor() WHERE subject = 'triggers';
 INSERT INTO authz.policies (policy_id, policy) VALUES ('p', 'permit(principal, action, resource);');
 SELECT state, ok FROM authz.doctor() WHERE subject = 'policies';
+SELECT state, ok FROM authz.doctor() WHERE subject = 'client address';
+CREATE ROLE regress_authz_gateway;
+SELECT authz.gateway_register('regress_authz_gateway');
+SELECT state, ok, fix <> '' AS fix FROM authz.doctor() WHERE subject = 'client address';
+SET authz.client_address_header = 'X-Real-IP';
+SELECT state, ok FROM authz.doctor() WHERE subject = 'client address';
+RESET authz.client_address_header;
+SELECT authz.gateway_unregister('regress_authz_gateway');
+DROP ROLE regress_authz_gateway;
 DELETE FROM authz.policies;
 DELETE FROM authz.users;
 DELETE FROM authz.audit_logs;
