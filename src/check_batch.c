@@ -6,7 +6,8 @@
  * A batch is one call: one snapshot, one version of the policies, each entity
  * loaded once, entities handed in read once.  Its requests come as parallel
  * arrays or as JSON; a request that cannot be decided ends the whole with its
- * number, counted from 1.
+ * number, counted from 1.  What decisions for one principal and one action have
+ * in common is found once.
  *
  * Memory: requests live in an arena of the call, each decision in another
  * that is emptied before the next.
@@ -214,6 +215,59 @@ batch_from_json(FunctionCallInfo fcinfo, Batch *batch)
 	pfree(json);
 }
 
+/* Principals and actions whose decisions have something in common. */
+#define KEPT_MAX 8
+
+typedef struct BatchKept
+{
+	const CedarUid *principal;
+	const CedarUid *action;
+	CedarArena *arena;
+	CedarKept  *kept;			/* NULL: asked about once only */
+} BatchKept;
+
+typedef struct BatchKepts
+{
+	BatchKept	at[KEPT_MAX];
+	int			n;
+	int			next;			/* the one that goes when there are too many */
+} BatchKepts;
+
+/*
+ * What decisions for the request's principal and action have kept so far, or
+ * NULL.  They become those of the first such request, for what is kept goes by
+ * their place.  All that was read stays until the batch has ended.
+ */
+static CedarKept *
+batch_kept(BatchKepts *kepts, CedarRequest *request)
+{
+	BatchKept  *kept;
+
+	for (int i = 0; i < kepts->n; i++)
+	{
+		kept = &kepts->at[i];
+		if (!cedar_uid_equal(kept->principal, request->principal) ||
+			!cedar_uid_equal(kept->action, request->action))
+			continue;
+		request->principal = kept->principal;
+		request->action = kept->action;
+		if (kept->kept == NULL)
+		{
+			if (kept->arena == NULL)
+				kept->arena = authz_arena_create(CurrentMemoryContext);
+			kept->kept = cedar_kept_create(kept->arena);
+		}
+		return kept->kept;
+	}
+	kept = &kepts->at[kepts->n < KEPT_MAX ? kepts->n++ : kepts->next++ % KEPT_MAX];
+	if (kept->arena != NULL)
+		cedar_arena_reset(kept->arena);
+	kept->kept = NULL;
+	kept->principal = request->principal;
+	kept->action = request->action;
+	return NULL;
+}
+
 /*
  * Decide them all into the call's result set, one row (n, …) for each in
  * order.  The arguments after the requests are entities and policy_set.
@@ -230,6 +284,7 @@ batch_run(FunctionCallInfo fcinfo, void (*read) (FunctionCallInfo, Batch *),
 	AuthzEntityReader *reader;
 	CedarEntitySource source;
 	CedarEntities *overlay = NULL;
+	BatchKepts	kepts = {0};
 
 	InitMaterializedSRF(fcinfo, 0);
 	statement = authz_statement();
@@ -256,8 +311,9 @@ batch_run(FunctionCallInfo fcinfo, void (*read) (FunctionCallInfo, Batch *),
 		audit = authz_audit_wanted();
 		if (audit)
 			INSTR_TIME_SET_CURRENT(started);
-		if (cedar_decide(arena, &version->policies, &source, &batch.requests[i],
-						 reasons_wanted || audit, &decision, &err) != CEDAR_OK)
+		if (cedar_decide_kept(arena, &version->policies, &source, &batch.requests[i],
+							  batch_kept(&kepts, &batch.requests[i]),
+							  reasons_wanted || audit, &decision, &err) != CEDAR_OK)
 			authz_raise(&err, AUTHZ_TEXT_UID, NULL, 0, psprintf("request %u", i + 1),
 						psprintf("Policy set \"%s\".", version->set));
 		if (audit)
@@ -275,6 +331,8 @@ batch_run(FunctionCallInfo fcinfo, void (*read) (FunctionCallInfo, Batch *),
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	}
 	authz_entity_end(reader);
+	for (int i = 0; i < kepts.n; i++)
+		cedar_arena_destroy(kepts.at[i].arena);
 	cedar_arena_destroy(arena);
 	cedar_arena_destroy(batch.arena);
 	return (Datum) 0;

@@ -30,6 +30,20 @@ SELECT count(*) AS decisions, count(*) FILTER (WHERE b.decision = 'allow') AS al
 	count(*) FILTER (WHERE (b.decision, b.reasons, b.errors, b.policy_version) IS DISTINCT FROM (d.decision, d.reasons, d.errors, d.policy_version)) AS wrong
 FROM (SELECT array_agg(p ORDER BY n) AS ps, array_agg(a ORDER BY n) AS actions, array_agg(r ORDER BY n) AS rs, array_agg(c ORDER BY n) AS cs FROM request) x,
 	LATERAL authz.authz_decide_batch(ps, actions, rs, cs) AS b JOIN request USING (n), LATERAL authz.authz_decide(p, a, r, c) d;
+-- So many requests of one principal and one action after another, as a list asks, and of more of them in turns than a batch keeps in mind.
+-- Beside each, a decision alone: with entities handed in, if none, nothing is kept.
+CREATE TEMP TABLE listed AS SELECT row_number() OVER (ORDER BY g, i, k) AS n, authz.entity_uid('User', 'u' || (g * 3 + k / 3)) AS p, authz.entity_uid('Action', (ARRAY['view', 'edit', 'tag'])[1 + k % 3]) AS a,
+	authz.entity_uid('Document', 'd' || i) AS r, CASE WHEN i % 2 = 0 THEN '{"office": true}'::jsonb ELSE '{"office": false}' END AS c
+FROM generate_series(1, 4) g, generate_series(1, 60) i, LATERAL generate_series(0, g * 3 - 1) k;
+INSERT INTO authz.policies (policy_set, policy_id, policy) SELECT 'listed', 'p' || i, format('permit (principal in Group::"staff", action in [Action::"view", Action::"edit"], resource == Document::"d%s") when { resource.level <= principal.level };', i * 2) FROM generate_series(1, 30) i;
+INSERT INTO authz.policies (policy_set, policy_id, policy) SELECT 'listed', 'own ' || i, format('permit (principal == User::"u%s", action == Action::"%s", resource) when { resource.level > 5 };', i, CASE WHEN i % 2 = 0 THEN 'tag' ELSE 'view' END) FROM generate_series(1, 20) i;
+SELECT which, count(*) AS decisions, count(*) FILTER (WHERE b.decision = 'allow') AS allowed,
+	count(*) FILTER (WHERE (b.decision, b.reasons, b.errors, b.policy_version) IS DISTINCT FROM (d.decision, d.reasons, d.errors, d.policy_version)) AS wrong
+FROM (SELECT array_agg(p ORDER BY n) AS ps, array_agg(a ORDER BY n) AS actions, array_agg(r ORDER BY n) AS rs, array_agg(c ORDER BY n) AS cs FROM listed) x, unnest(ARRAY['default', 'listed']) which,
+	LATERAL authz.authz_decide_batch(ps, actions, rs, cs, policy_set => which) AS b JOIN listed USING (n), LATERAL authz.authz_decide(p, a, r, c, '[]', which) d GROUP BY which ORDER BY which;
+SELECT count(*) FILTER (WHERE allowed) AS allowed, count(*) FILTER (WHERE allowed <> authz.authz_check(p, a, r, c, '[{"uid": {"type": "User", "id": "u4"}, "attrs": {"level": 6}, "parents": [{"type": "Group", "id": "staff"}]}]')) AS wrong
+FROM (SELECT array_agg(p ORDER BY n) AS ps, array_agg(a ORDER BY n) AS actions, array_agg(r ORDER BY n) AS rs, array_agg(c ORDER BY n) AS cs FROM listed) x,
+	LATERAL authz.authz_check_batch(ps, actions, rs, cs, '[{"uid": {"type": "User", "id": "u4"}, "attrs": {"level": 6}, "parents": [{"type": "Group", "id": "staff"}]}]') AS b JOIN listed USING (n);
 -- An array of one element counts for all, contexts may be left empty.
 SELECT * FROM authz.authz_check_batch('{"User::\"u3\""}', '{"Action::\"view\""}', ARRAY['Document::"d1"', 'Document::"d10"', 'Document::"d15"']::authz.entity_uid[], NULL);
 SELECT * FROM authz.authz_check_batch('{"User::\"u3\""}', '{"Action::\"tag\"", "Action::\"view\""}', '{"Document::\"d1\""}', '{"{\"office\": true}"}');
