@@ -24,7 +24,7 @@ REGRESS += identity identity_argon2 identity_import session second_factor
 REGRESS += stats audit audit_partition audit_personal audit_user maintenance
 REGRESS += policy_schema policy_apply policy_history
 REGRESS += filter protect migration
-REGRESS += entity_map entity_cache entity_scan
+REGRESS += entity_map entity_cache entity_scan entity_kept
 # pg_regress looks for tests in its output folder first, where our sql/ would be.
 REGRESS_OPTS = --inputdir=test --outputdir=test --load-extension=authz
 
@@ -34,7 +34,7 @@ ISOLATION = policy_commit policy_rollback policy_savepoint policy_levels \
 ISOLATION += signing_key_change
 ISOLATION += policy_schema
 ISOLATION += audit_move
-ISOLATION += entity_map entity_serializable
+ISOLATION += entity_map entity_serializable entity_kept
 ISOLATION += audit_month audit_create
 ISOLATION += user_stats protect_plan
 ISOLATION += identity_reset identity_race

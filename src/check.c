@@ -249,7 +249,7 @@ check_request(FunctionCallInfo fcinfo, CedarArena *arena, const AuthzPolicyVersi
 	request->action = recent_uid(arena, PG_GETARG_DATUM(AUTHZ_ARG_ACTION), &key->uids[1]);
 	request->resource = authz_uid_to_cedar(arena, PG_GETARG_DATUM(AUTHZ_ARG_RESOURCE));
 	check_others(fcinfo, arena, version, request, overlay);
-	key->policies = version->serial;
+	key->policies = version->policies.serial;
 	key->principal = request->principal;
 	key->action = request->action;
 }

@@ -39,7 +39,14 @@
  * other row can be.  That spares a scan in the table's order the index.
  *
  * All that an entity is in (its closure) is kept with the rows that say so, and
- * is believed when all of them are confirmed, page by page.
+ * is believed when all of them are confirmed, page by page.  Where memberships
+ * say what it is in, its closure is that of the very parents which they gave.
+ *
+ * A page on which nothing has happened since needs no look at its rows: its LSN
+ * says so (page_is_settled).
+ *
+ * With a closure's set the core keeps what it has found for who is in exactly
+ * that (CedarUidSet.lasting): it goes with the generation, as the set does.
  *
  * Memory: a generation has one context under CacheMemoryContext.  It grows to
  * authz.entity_cache_size; then a new one begins and the old one goes with its
@@ -260,6 +267,23 @@ row_has_key(HeapTuple tuple, Relation heap, const AuthzCachedRow *row, AuthzRowC
 						DatumGetInt16(value));
 }
 
+/*
+ * Nothing has happened on the page since all of the rows were found there, none
+ * deleted by anybody, their transactions known to have committed?
+ * Then each snapshot that began later than those committed sees them.  Who
+ * changes a tuple, other than by hints, sets the page's LSN, if the change is
+ * logged; one that the snapshot has to see did so before it committed.
+ */
+static inline bool
+page_is_settled(const AuthzCachedRow *first, Relation heap, Buffer buffer, Snapshot snapshot)
+{
+	return first->lsn != InvalidXLogRecPtr &&
+		first->lsn == PageGetLSN(BufferGetPage(buffer)) &&
+		RelationNeedsWAL(heap) &&
+		(first->newest == InvalidTransactionId ||
+		 TransactionIdPrecedes(first->newest, snapshot->xmin));
+}
+
 /* The page is pinned and locked; tuple is what stands where the row was. */
 static bool
 row_is_there(const AuthzCachedRow *row, Relation heap, Buffer buffer, ItemId item,
@@ -282,10 +306,14 @@ row_is_there(const AuthzCachedRow *row, Relation heap, Buffer buffer, ItemId ite
 /* Rows whose tuples are fetched from memory while earlier ones are looked at. */
 #define ROWS_AHEAD 16
 
-/* All of n rows of one page, which is pinned and locked. */
+/*
+ * All of n rows of one page, which is pinned and locked.  *settled becomes false
+ * where page_is_settled cannot be told of them.
+ */
 static bool
-page_rows_are_there(const AuthzCachedRow *rows, int n, Relation heap, Buffer buffer,
-					Snapshot snapshot, AuthzRowCheck check, void *arg)
+rows_are_there(const AuthzCachedRow *rows, int n, Relation heap, Buffer buffer,
+			   Snapshot snapshot, AuthzRowCheck check, void *arg,
+			   TransactionId *newest, bool *settled)
 {
 	Page		page = BufferGetPage(buffer);
 	ItemId		items[ROWS_AHEAD];
@@ -305,6 +333,39 @@ page_rows_are_there(const AuthzCachedRow *rows, int n, Relation heap, Buffer buf
 	{
 		if (!row_is_there(&rows[i], heap, buffer, items[i], headers[i], snapshot, check, arg))
 			return false;
+		if (!HeapTupleHeaderXminCommitted(headers[i]) ||
+			!(headers[i]->t_infomask & HEAP_XMAX_INVALID ||
+			  HEAP_XMAX_IS_LOCKED_ONLY(headers[i]->t_infomask)))
+			*settled = false;
+		else if (!HeapTupleHeaderXminFrozen(headers[i]) &&
+				 (*newest == InvalidTransactionId ||
+				  TransactionIdFollows(rows[i].xmin, *newest)))
+			*newest = rows[i].xmin;
+	}
+	return true;
+}
+
+/* All of the rows of a page, which is pinned and locked. */
+static bool
+page_rows_are_there(AuthzCachedRow *first, Relation heap, Buffer buffer, Snapshot snapshot,
+					AuthzRowCheck check, void *arg)
+{
+	TransactionId newest = InvalidTransactionId;
+	bool		settled = RelationNeedsWAL(heap);
+
+	if (page_is_settled(first, heap, buffer, snapshot))
+		return true;
+	first->lsn = InvalidXLogRecPtr;
+	for (int i = 0; i < first->on_page; i += ROWS_AHEAD)
+	{
+		if (!rows_are_there(&first[i], Min(first->on_page - i, ROWS_AHEAD), heap, buffer,
+							snapshot, check, arg, &newest, &settled))
+			return false;
+	}
+	if (settled)
+	{
+		first->newest = newest;
+		first->lsn = PageGetLSN(BufferGetPage(buffer));
 	}
 	return true;
 }
@@ -314,32 +375,24 @@ authz_cache_confirm(const AuthzCachedTable *table, AuthzCachedRow *rows, int n,
 					Relation heap, uint64 serial, Snapshot snapshot, uint64 now,
 					AuthzRowCheck check, void *arg)
 {
-	bool		there = true;
-
 	if (table->filenumber != authz_rel_filenumber(heap) || table->serial != serial ||
 		table->epoch != authz_cache_epoch(RelationGetRelid(heap)) ||
 		now - table->xid >= EXPIRE_AFTER)
 		return false;
-	for (int i = 0; i < n && there;)
+	for (int i = 0; i < n; i += rows[i].on_page)
 	{
 		Buffer		buffer = page_pin(heap, rows[i].block, &rows[i].buffer);
-		BlockNumber block = rows[i].block;
+		bool		there;
 
 		if (!BufferIsValid(buffer))
 			return false;
 		LockBuffer(buffer, BUFFER_LOCK_SHARE);
-		while (i < n && rows[i].block == block && there)
-		{
-			int			k = 1;
-
-			while (k < ROWS_AHEAD && i + k < n && rows[i + k].block == block)
-				k++;
-			there = page_rows_are_there(&rows[i], k, heap, buffer, snapshot, check, arg);
-			i += k;
-		}
+		there = page_rows_are_there(&rows[i], heap, buffer, snapshot, check, arg);
 		UnlockReleaseBuffer(buffer);
+		if (!there)
+			return false;
 	}
-	return there;
+	return true;
 }
 
 bool
@@ -479,6 +532,7 @@ authz_cache_put(AuthzEntityCache *cache, const CedarUid *uid, CedarEntity *entit
 	entry->table.filenumber = authz_rel_filenumber(heap);
 	row->block = ItemPointerGetBlockNumber(&tuple->t_self);
 	row->offset = ItemPointerGetOffsetNumber(&tuple->t_self);
+	row->on_page = 1;
 	row->xmin = HeapTupleHeaderGetRawXmin(tuple->t_data);
 	row->buffer = ((BufferHeapTupleTableSlot *) slot)->buffer;
 	row->uid = uid;
@@ -531,7 +585,14 @@ rows_gather(AuthzCachedRows *rows, AuthzCachedEntity **members, int n)
 			return false;
 		rows->table.xid = Min(rows->table.xid, table->xid);
 		rows->rows[i] = members[i]->row;
+		rows->rows[i].lsn = InvalidXLogRecPtr;
 		size += members[i]->row.image_size;
+	}
+	for (int i = 0, first = 0; i < n; i++)
+	{
+		if (rows->rows[i].block != rows->rows[first].block || i - first == PG_UINT16_MAX)
+			first = i;
+		rows->rows[first].on_page = i - first + 1;
 	}
 	image = palloc(Max(size, 1));
 	for (int i = 0; i < n; i++)
@@ -546,11 +607,14 @@ rows_gather(AuthzCachedRows *rows, AuthzCachedEntity **members, int n)
 	return true;
 }
 
-/* The same set, its uids being those that the cache holds. */
+/* The same set, its uids being those that the cache holds.  It lasts. */
 static CedarUidSet *
-set_copy(const CedarUidSet *set, const CedarUid *const *uids, int n)
+set_copy(CedarArena *arena, const CedarUidSet *set, const CedarUid *const *uids, int n)
 {
-	CedarUidSet *copy = palloc(sizeof(CedarUidSet));
+	CedarUidSet *copy = palloc0(sizeof(CedarUidSet));
+
+	if (!cedar_uidset_last(copy, arena))
+		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
 
 	copy->n = set->n;
 	copy->cap = set->cap;
@@ -571,10 +635,18 @@ set_copy(const CedarUidSet *set, const CedarUid *const *uids, int n)
 	return copy;
 }
 
-void
-authz_cache_put_closure(AuthzEntityCache *cache, AuthzCachedEntity *entry,
-						const CedarUidSet *set, AuthzCachedEntity **members, int n_members,
-						const CedarUid **absent, int n_absent)
+static const CedarUid *
+uid_copy(const CedarUid *uid)
+{
+	size_t		size = offsetof(CedarUid, bytes) + uid->type_len + uid->id_len;
+
+	return memcpy(palloc(size), uid, size);
+}
+
+AuthzCachedClosure *
+authz_cache_closure(AuthzEntityCache *cache, const CedarUidSet *set,
+					AuthzCachedEntity **members, int n_members,
+					const CedarUid **absent, int n_absent)
 {
 	MemoryContext old = MemoryContextSwitchTo(cache->cxt);
 	AuthzCachedClosure *closure = palloc0(sizeof(AuthzCachedClosure));
@@ -585,11 +657,7 @@ authz_cache_put_closure(AuthzEntityCache *cache, AuthzCachedEntity *entry,
 	closure->n_absent = n_absent;
 	closure->absent = &uids[n_members];
 	for (int i = 0; i < n_absent; i++)
-	{
-		size_t		size = offsetof(CedarUid, bytes) + absent[i]->type_len + absent[i]->id_len;
-
-		uids[n_members + i] = memcpy(palloc(size), absent[i], size);
-	}
+		uids[n_members + i] = uid_copy(absent[i]);
 	closure->tables = palloc(Max(n_members, 1) * sizeof(AuthzCachedRows));
 	for (int i = 0; i < n_members;)
 	{
@@ -602,8 +670,36 @@ authz_cache_put_closure(AuthzEntityCache *cache, AuthzCachedEntity *entry,
 	}
 	for (int i = 0; i < n_members; i++)
 		uids[i] = members[i]->uid;
-	closure->set = set_copy(set, uids, n_members + n_absent);
+	closure->set = set_copy(cache->arena, set, uids, n_members + n_absent);
 	MemoryContextSwitchTo(old);
-	if (settled)
-		entry->closure = closure;
+	return settled ? closure : NULL;
+}
+
+void
+authz_cache_put_links(AuthzEntityCache *cache, AuthzCachedEntity *entry,
+					  const CedarEntity *entity, AuthzCachedClosure *closure)
+{
+	MemoryContext old = MemoryContextSwitchTo(cache->cxt);
+	AuthzCachedLinks *links = palloc(sizeof(AuthzCachedLinks));
+
+	links->closure = closure;
+	links->n_parents = entity->n_parents;
+	links->parents = palloc(Max(entity->n_parents, 1) * sizeof(CedarUid *));
+	for (uint32 i = 0; i < entity->n_parents; i++)
+		links->parents[i] = uid_copy(entity->parents[i]);
+	MemoryContextSwitchTo(old);
+	entry->links = links;
+}
+
+bool
+authz_cache_links_are(const AuthzCachedLinks *links, const CedarEntity *entity)
+{
+	if (links->n_parents != entity->n_parents)
+		return false;
+	for (uint32 i = 0; i < links->n_parents; i++)
+	{
+		if (!cedar_uid_equal(links->parents[i], entity->parents[i]))
+			return false;
+	}
+	return true;
 }

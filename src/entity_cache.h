@@ -9,6 +9,7 @@
 #define AUTHZ_ENTITY_CACHE_H
 
 #include "access/htup.h"
+#include "access/xlogdefs.h"
 #include "executor/tuptable.h"
 #include "storage/itemptr.h"
 #include "storage/buf.h"
@@ -24,8 +25,11 @@ typedef struct AuthzCachedRow
 {
 	BlockNumber block;
 	OffsetNumber offset;
+	uint16		on_page;		/* first of a page: rows of it, this one included */
 	TransactionId xmin;
-	Buffer		buffer;			/* where its page was */
+	Buffer		buffer;			/* first of a page: where that was */
+	TransactionId newest;		/* first of a page: the last to commit one of its rows */
+	XLogRecPtr	lsn;			/* first of a page: see page_is_settled; 0: not so */
 	uint32		image_size;
 	const char *image;			/* as authz.entities holds the uid; NULL: mapped */
 	const CedarUid *uid;
@@ -48,7 +52,8 @@ typedef struct AuthzCachedEntity
 {
 	const CedarUid *uid;
 	CedarEntity *entity;		/* its ancestors are never filled */
-	AuthzCachedClosure *closure;	/* NULL: not known */
+	AuthzCachedClosure *closure;	/* of what the row says; NULL: not known */
+	struct AuthzCachedLinks *links; /* where other tables say more; NULL: not known */
 	AuthzCachedTable table;
 	AuthzCachedRow row;
 } AuthzCachedEntity;
@@ -71,6 +76,14 @@ struct AuthzCachedClosure
 	int			n_absent;
 	const CedarUid **absent;	/* uids that no row was found for */
 };
+
+/* What an entity is in that has exactly these parents. */
+typedef struct AuthzCachedLinks
+{
+	uint32		n_parents;
+	const CedarUid **parents;
+	AuthzCachedClosure *closure;	/* NULL: it cannot be kept */
+} AuthzCachedLinks;
 
 /* A generation of the cache: it grows, and goes as a whole. */
 typedef struct AuthzEntityCache
@@ -145,11 +158,18 @@ extern AuthzCachedEntity *authz_cache_put(AuthzEntityCache *cache, const CedarUi
 										  uint64 epoch, uint64 now);
 extern uint64 authz_cache_epoch(Oid relid);
 
-/* Keep all that an entity is in; what is given is copied. */
-extern void authz_cache_put_closure(AuthzEntityCache *cache, AuthzCachedEntity *entry,
-									const CedarUidSet *set,
-									AuthzCachedEntity **members, int n_members,
-									const CedarUid **absent, int n_absent);
+/*
+ * Keep a set of all that an entity is in, and the rows and uids that it comes
+ * from; what is given is copied.  NULL: a table changed between them.
+ */
+extern AuthzCachedClosure *authz_cache_closure(AuthzEntityCache *cache, const CedarUidSet *set,
+											   AuthzCachedEntity **members, int n_members,
+											   const CedarUid **absent, int n_absent);
+
+/* Keep it, or that it cannot be kept, for the parents that the entity has now. */
+extern void authz_cache_put_links(AuthzEntityCache *cache, AuthzCachedEntity *entry,
+								  const CedarEntity *entity, AuthzCachedClosure *closure);
+extern bool authz_cache_links_are(const AuthzCachedLinks *links, const CedarEntity *entity);
 
 extern void authz_cache_init(void);
 

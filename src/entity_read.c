@@ -68,6 +68,7 @@ typedef struct MemoEntry
 	const CedarUid *uid;
 	CedarEntity *entity;		/* NULL: there is none */
 	AuthzCachedEntity *cached;	/* where it came from, when that is all of it */
+	AuthzCachedEntity *linked;	/* where its own row came from, when other tables say more */
 	const CedarUidSet *with_self;	/* it and all that it is in; NULL: not known */
 	uint32		hash;			/* the uid's, so that only the one asked for is looked at */
 	char		status;
@@ -124,6 +125,7 @@ typedef struct AuthzEntityMemo
 typedef struct Walk
 {
 	bool		keepable;
+	bool		nested;			/* through one that other tables say more of */
 	AuthzCachedEntity **members;
 	int			n_members;
 	const CedarUid **absent;
@@ -148,6 +150,13 @@ struct AuthzEntityReader
 static dlist_head memos = DLIST_STATIC_INIT(memos);	/* last used first */
 static int	memo_count = 0;
 
+/*
+ * The context of a memo that is gone, empty: the next one needs no memory of the
+ * system's, if the first block is enough.
+ */
+#define MEMO_BLOCK_SIZE	(32 * 1024)
+static MemoryContext spare_cxt = NULL;
+
 /* ---------------------------------------------------------------- the memo */
 
 /* When the memo's context goes, by whatever way. */
@@ -166,8 +175,13 @@ memo_create(AuthzStatement *statement)
 	MemoryContext cxt;
 	AuthzEntityMemo *memo;
 
-	cxt = AllocSetContextCreate(CurrentMemoryContext, "authz entities",
-								ALLOCSET_DEFAULT_SIZES);
+	cxt = spare_cxt;
+	spare_cxt = NULL;
+	if (cxt != NULL)
+		MemoryContextSetParent(cxt, CurrentMemoryContext);
+	else
+		cxt = AllocSetContextCreate(CurrentMemoryContext, "authz entities",
+									MEMO_BLOCK_SIZE, MEMO_BLOCK_SIZE, ALLOCSET_DEFAULT_MAXSIZE);
 	memo = MemoryContextAllocZero(cxt, sizeof(AuthzEntityMemo));
 	memo->cxt = cxt;
 	memo->let_go.func = memo_let_go;
@@ -208,8 +222,17 @@ memo_detach(AuthzEntityMemo *memo)
 static void
 memo_free(AuthzEntityMemo *memo)
 {
+	MemoryContext cxt = memo->cxt;
+
 	memo_detach(memo);
-	MemoryContextDelete(memo->cxt);
+	if (spare_cxt != NULL)
+	{
+		MemoryContextDelete(cxt);
+		return;
+	}
+	MemoryContextReset(cxt);
+	MemoryContextSetParent(cxt, CacheMemoryContext);
+	spare_cxt = cxt;
 }
 
 /* Make room, if there is a memo that nobody reads. */
@@ -409,7 +432,10 @@ walk_note(AuthzEntityReader *reader, const MemoEntry *entry)
 {
 	Walk	   *walk = reader->walk;
 
-	if (walk == NULL || !walk->keepable)
+	if (walk == NULL)
+		return;
+	walk->nested |= entry->linked != NULL;
+	if (!walk->keepable)
 		return;
 	if (walk->n_members + walk->n_absent == walk->capacity)
 	{
@@ -448,6 +474,7 @@ reader_read(AuthzEntityReader *reader, const CedarUid *uid, CedarArena *arena)
 	if (mapping != NULL && (mapping->n_links > 0 || mapping->tags_table != NULL))
 	{
 		authz_row_links(&reader->rows, mapping, arena, entry.entity);
+		entry.linked = entry.cached;
 		entry.cached = NULL;
 	}
 	return entry;
@@ -584,15 +611,49 @@ closure_confirm(AuthzEntityReader *reader, const AuthzCachedClosure *closure)
 	return true;
 }
 
+/* Where an entity's closure is kept, or would be; both are NULL: nowhere. */
+typedef struct ClosurePlace
+{
+	AuthzCachedEntity *cached;
+	AuthzCachedEntity *linked;
+} ClosurePlace;
+
+static ClosurePlace
+closure_place(const MemoEntry *entry, const CedarEntity *entity)
+{
+	ClosurePlace place = {NULL, NULL};
+
+	if (entry != NULL && entry->entity == entity)
+	{
+		place.cached = entry->cached;
+		place.linked = entry->linked;
+	}
+	return place;
+}
+
+/* False: it is known that it cannot be kept. */
+static bool
+may_keep_closure(ClosurePlace place, const CedarEntity *entity)
+{
+	if (place.cached != NULL)
+		return true;
+	return place.linked != NULL &&
+		(place.linked->links == NULL || place.linked->links->closure != NULL ||
+		 !authz_cache_links_are(place.linked->links, entity));
+}
+
 /* Fill an entity's ancestors by a walk, and keep them if that can be. */
 static CedarCode
-climb_walk(AuthzEntityReader *reader, CedarEntity *entity, AuthzCachedEntity *cached,
+climb_walk(AuthzEntityReader *reader, CedarEntity *entity, ClosurePlace place,
 		   CedarError *err)
 {
+	AuthzEntityCache *cache = reader->memo->cache;
+	AuthzCachedClosure *closure = NULL;
+	bool		keep = may_keep_closure(place, entity);
 	Walk		walk = {0};
 	CedarCode	code;
 
-	if (cached != NULL)
+	if (keep)
 	{
 		walk.keepable = true;
 		walk.capacity = 64;
@@ -602,25 +663,34 @@ climb_walk(AuthzEntityReader *reader, CedarEntity *entity, AuthzCachedEntity *ca
 	reader->walk = &walk;
 	code = cedar_entity_ancestors(&reader->source, entity, err);
 	reader->walk = NULL;
+	if (!keep)
+		return code;
 	if (code == CEDAR_OK && walk.keepable)
-		authz_cache_put_closure(reader->memo->cache, cached, entity->ancestors,
-								walk.members, walk.n_members, walk.absent, walk.n_absent);
-	if (cached != NULL)
-	{
-		pfree(walk.members);
-		pfree(walk.absent);
-	}
+		closure = authz_cache_closure(cache, entity->ancestors, walk.members, walk.n_members,
+									  walk.absent, walk.n_absent);
+	if (place.cached != NULL && closure != NULL)
+		place.cached->closure = closure;
+	else if (place.cached == NULL && code == CEDAR_OK && (closure != NULL || walk.nested))
+		authz_cache_put_links(cache, place.linked, entity, closure);
+	pfree(walk.members);
+	pfree(walk.absent);
 	return code;
 }
 
 /* From what was kept, when all of it is still so. */
 static bool
-climb_kept(AuthzEntityReader *reader, CedarEntity *entity, AuthzCachedEntity *cached)
+climb_kept(AuthzEntityReader *reader, CedarEntity *entity, ClosurePlace place)
 {
-	if (cached == NULL || cached->closure == NULL ||
-		!closure_confirm(reader, cached->closure))
+	const AuthzCachedClosure *closure = NULL;
+
+	if (place.cached != NULL)
+		closure = place.cached->closure;
+	else if (place.linked != NULL && place.linked->links != NULL &&
+			 authz_cache_links_are(place.linked->links, entity))
+		closure = place.linked->links->closure;
+	if (closure == NULL || !closure_confirm(reader, closure))
 		return false;
-	entity->ancestors = cached->closure->set;
+	entity->ancestors = closure->set;
 	return true;
 }
 
@@ -661,6 +731,7 @@ parent_set(AuthzEntityReader *reader, const CedarUid *uid, const CedarUidSet **s
 {
 	MemoEntry  *entry = reader_get(reader, uid);
 	CedarEntity *entity = entry->entity;
+	ClosurePlace place = closure_place(entry, entity);
 	AuthzCachedEntity *cached = entry->cached;
 	const CedarUidSet *above = NULL;
 
@@ -670,9 +741,9 @@ parent_set(AuthzEntityReader *reader, const CedarUid *uid, const CedarUidSet **s
 	uid = entry->uid;
 	if (entity != NULL && entity->n_parents > 0)
 	{
-		if (entity->ancestors == NULL && !climb_kept(reader, entity, cached))
+		if (entity->ancestors == NULL && !climb_kept(reader, entity, place))
 		{
-			CedarCode	code = climb_walk(reader, entity, cached, err);
+			CedarCode	code = climb_walk(reader, entity, place, err);
 
 			if (code != CEDAR_OK)
 				return code;
@@ -698,17 +769,16 @@ entity_climb(void *userdata, CedarEntity *entity, CedarError *err)
 {
 	AuthzEntityReader *reader = userdata;
 	CedarArena *arena = reader->memo->arena;
-	MemoEntry  *entry = entry_lookup(reader->memo->hash, entity->uid);
-	AuthzCachedEntity *cached = entry != NULL && entry->entity == entity ? entry->cached : NULL;
+	ClosurePlace place = closure_place(entry_lookup(reader->memo->hash, entity->uid), entity);
 	CedarUidSet *all;
 	CedarCode	code;
 
-	if (climb_kept(reader, entity, cached))
+	if (climb_kept(reader, entity, place))
 		return CEDAR_OK;
 	if (entity->n_parents == 1)
 		return parent_set(reader, entity->parents[0], &entity->ancestors, err);
-	if (cached != NULL)
-		return climb_walk(reader, entity, cached, err);
+	if (may_keep_closure(place, entity))
+		return climb_walk(reader, entity, place, err);
 
 	all = cedar_uidset_create(arena);
 	if (all == NULL)

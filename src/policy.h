@@ -31,11 +31,10 @@ typedef struct AuthzPolicyVersion
 	int64		version;		/* 0: the set has no version row */
 	TransactionId xmin;
 	AuthzVersionPlace place;	/* where its version row was */
-	uint64		serial;			/* no other one in this session had it */
 
 	const struct AuthzSchema *schema;	/* in force with it, or NULL */
 	bool		schema_taken;
-	CedarPolicies policies;		/* what cedar_decide asks */
+	CedarPolicies policies;		/* what cedar_decide asks; no other of this session had the serial */
 	CedarLayer	layers[AUTHZ_MAX_LAYERS];
 	struct AuthzPolicyBlock *blocks[AUTHZ_MAX_LAYERS];	/* NULL: shared memory's */
 	AuthzSharedRef shared;		/* what has the shared layers, if any has */

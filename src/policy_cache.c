@@ -231,7 +231,7 @@ version_create(const char *set, Oid relid, AuthzVersionRow row)
 	version->relid = relid;
 	version->version = row.version;
 	version->xmin = row.xmin;
-	version->serial = ++last_serial;
+	version->policies.serial = ++last_serial;
 	version->shared.slot = -1;
 	version->policies.layers = version->layers;
 	return version;

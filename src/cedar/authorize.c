@@ -115,7 +115,8 @@ add_number(CedarArena *arena, Numbers *list, uint32_t number)
 typedef struct Authorization
 {
 	CedarEval  *eval;
-	CedarKept  *kept;			/* or NULL */
+	CedarKeptSearch *searches;	/* what is kept, an index each; or NULL */
+	CedarArena *searches_arena;
 	uint32_t	considered;
 	bool		reasons_wanted;
 	bool		permitted;
@@ -326,9 +327,9 @@ sort_by_id(Authorization *a, const CedarPolicies *policies)
 static CedarCode
 search(Authorization *a, const CedarIndex *index, uint32_t i, CedarCandidates *found)
 {
-	if (a->kept == NULL)
+	if (a->searches == NULL)
 		return cedar_index_search(a->eval, index, found);
-	return cedar_index_search_kept(a->eval, index, a->kept->arena, &a->kept->searches[i], found);
+	return cedar_index_search_kept(a->eval, index, a->searches_arena, &a->searches[i], found);
 }
 
 static CedarCode
@@ -377,13 +378,20 @@ cedar_kept_create(CedarArena *arena)
 	return kept;
 }
 
-/* Begin with what is kept, if it is of this request. */
+static uint32_t
+count_indexes(const CedarPolicies *policies)
+{
+	return policies->n_layers > 0 ? policies->n_layers : 1;
+}
+
+/* Begin with what is kept, if it is of this request; *used tells. */
 static CedarCode
-use_kept(Authorization *a, const CedarPolicies *policies, CedarKept *kept)
+use_kept(Authorization *a, const CedarPolicies *policies, CedarKept *kept, bool *used)
 {
 	const CedarRequest *request = a->eval->request;
-	uint32_t	n = policies->n_layers > 0 ? policies->n_layers : 1;
+	uint32_t	n = count_indexes(policies);
 
+	*used = false;
 	if (kept->searches == NULL)
 	{
 		kept->searches = cedar_arena_zalloc(kept->arena, n * sizeof(CedarKeptSearch));
@@ -396,9 +404,155 @@ use_kept(Authorization *a, const CedarPolicies *policies, CedarKept *kept)
 	if (kept->n != n || kept->principal.uid != request->principal ||
 		kept->action.uid != request->action)
 		return CEDAR_OK;
-	a->kept = kept;
+	*used = true;
+	a->searches = kept->searches;
+	a->searches_arena = kept->arena;
 	a->eval->asked[CEDAR_VAR_PRINCIPAL] = kept->principal;
 	a->eval->asked[CEDAR_VAR_ACTION] = kept->action;
+	return CEDAR_OK;
+}
+
+/* ------------------------------------------------------- kept with the set */
+
+bool
+cedar_uidset_last(CedarUidSet *set, CedarArena *arena)
+{
+	set->lasting = cedar_arena_zalloc(arena, sizeof(CedarLasting));
+	if (set->lasting != NULL)
+		set->lasting->arena = arena;
+	return set->lasting != NULL;
+}
+
+static const CedarUid *
+copy_uid(CedarArena *arena, const CedarUid *uid)
+{
+	return cedar_arena_copy(arena, uid, offsetof(CedarUid, bytes) + uid->type_len + uid->id_len);
+}
+
+static bool
+is_of_policies(const CedarLastingSearches *at, const CedarPolicies *policies)
+{
+	return at->serial == policies->serial && at->n == count_indexes(policies);
+}
+
+/* Is the action in the same as when the search was made? */
+static bool
+is_of_action(const CedarLastingSearches *at, const CedarUidSet *above)
+{
+	if (at->n_above != (above == NULL ? 0 : above->n))
+		return false;
+	for (uint32_t i = 0; i < at->n_above; i++)
+		if (!cedar_uidset_has(above, at->above[i]))
+			return false;
+	return true;
+}
+
+/* From now on they are of these policies, and of an action that is in these. */
+static bool
+lasting_begin(CedarLastingSearches *at, CedarArena *arena, const CedarPolicies *policies,
+			  const CedarUidSet *above)
+{
+	at->serial = 0;
+	at->searches = NULL;
+	at->n = count_indexes(policies);
+	if (!is_of_action(at, above))
+	{
+		at->n_above = 0;
+		at->above = cedar_arena_alloc(arena, above == NULL ? 0 : above->n * sizeof(CedarUid *));
+		if (at->above == NULL)
+			return false;
+		for (uint32_t i = 0; above != NULL && i < above->cap; i++)
+		{
+			if (above->slots[i] == NULL)
+				continue;
+			at->above[at->n_above] = copy_uid(arena, above->slots[i]);
+			if (at->above[at->n_above] == NULL)
+				return false;
+			at->n_above++;
+		}
+	}
+	at->serial = policies->serial;
+	return true;
+}
+
+/* Those of this request, or NULL: nothing is to be kept. */
+static CedarCode
+lasting_find(Authorization *a, CedarLasting *lasting, const CedarPolicies *policies,
+			 const CedarUidSet *above, CedarLastingSearches **found)
+{
+	const CedarRequest *request = a->eval->request;
+	CedarLastingSearches *at;
+
+	*found = NULL;
+	for (uint32_t i = 0; i < lasting->n; i++)
+	{
+		at = &lasting->at[i];
+		if (!cedar_uid_same(at->action, request->action) ||
+			!cedar_uid_same(at->principal, request->principal))
+			continue;
+		if (is_of_policies(at, policies) && is_of_action(at, above))
+			*found = at;
+		else if (!lasting_begin(at, lasting->arena, policies, above))
+			return cedar_nomem(a->eval->err);
+		return CEDAR_OK;
+	}
+	if (lasting->n == CEDAR_LASTING_MAX)
+		return CEDAR_OK;
+	at = &lasting->at[lasting->n];
+	memset(at, 0, sizeof(*at));
+	at->principal = copy_uid(lasting->arena, request->principal);
+	at->action = copy_uid(lasting->arena, request->action);
+	if (at->principal == NULL || at->action == NULL ||
+		!lasting_begin(at, lasting->arena, policies, above))
+		return cedar_nomem(a->eval->err);
+	lasting->n++;
+	return CEDAR_OK;
+}
+
+/*
+ * What goes by the principal depends on the policies, on what it is in and on
+ * the action alone.  It is kept with the set of what the principal is in, when
+ * that lasts and is asked for in any case, from the second time on.
+ */
+static CedarCode
+use_lasting(Authorization *a, const CedarPolicies *policies)
+{
+	CedarEval  *e = a->eval;
+	const CedarUidSet *set;
+	CedarLastingSearches *at;
+	bool		by_principal = false;
+
+	if (policies->serial == 0)
+		return CEDAR_OK;
+	for (uint32_t i = 0; i < policies->n_layers; i++)
+	{
+		bool		asks;
+
+		TRY(cedar_index_asks_principal(e, cedar_image_index(policies->layers[i].image), &asks));
+		by_principal |= asks;
+	}
+	if (!by_principal)
+		return CEDAR_OK;
+	TRY(cedar_eval_ancestors(e, CEDAR_VAR_PRINCIPAL, &set));
+	if (set == NULL || set->lasting == NULL)
+		return CEDAR_OK;
+	/* NULL, too, where no search asks what the action is in. */
+	TRY(lasting_find(a, set->lasting, policies, e->asked[CEDAR_VAR_ACTION].ancestors, &at));
+	if (at == NULL)
+		return CEDAR_OK;
+	if (at->searches == NULL)
+	{
+		CedarKeptSearch *searches = cedar_arena_zalloc(set->lasting->arena,
+													   at->n * sizeof(CedarKeptSearch));
+
+		if (searches == NULL)
+			return cedar_nomem(e->err);
+		for (uint32_t i = 0; i < at->n; i++)
+			searches[i].sets_go = true;
+		at->searches = searches;
+	}
+	a->searches = at->searches;
+	a->searches_arena = set->lasting->arena;
 	return CEDAR_OK;
 }
 
@@ -411,18 +565,21 @@ cedar_decide_kept(CedarArena *arena, const CedarPolicies *policies,
 	CedarEval	eval;
 	Authorization a = {.eval = &eval,.reasons_wanted = reasons_wanted};
 	Numbers    *reasons;
+	bool		used = false;
 
 	cedar_eval_init(&eval, arena, source, request, err);
-	if (kept != NULL)
-		TRY(use_kept(&a, policies, kept));
 	if (cedar_arena_stack_is_too_deep(arena))
 		return cedar_stack(err);
+	if (kept != NULL)
+		TRY(use_kept(&a, policies, kept, &used));
+	if (!used)
+		TRY(use_lasting(&a, policies));
 	memset(decision, 0, sizeof(*decision));
 	TRY(policies->n_layers > 0 ? consider_layers(&a, policies) : consider_array(&a, policies));
-	if (a.kept != NULL)
+	if (used)
 	{
-		a.kept->principal = eval.asked[CEDAR_VAR_PRINCIPAL];
-		a.kept->action = eval.asked[CEDAR_VAR_ACTION];
+		kept->principal = eval.asked[CEDAR_VAR_PRINCIPAL];
+		kept->action = eval.asked[CEDAR_VAR_ACTION];
 	}
 	decision->allow = a.permitted && !a.forbidden;
 	reasons = a.forbidden ? &a.forbids : &a.permits;

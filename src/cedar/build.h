@@ -137,9 +137,17 @@ struct CedarUidSet
 	uint32_t	n;
 	uint32_t	cap;			/* power of two, or 0 */
 	const CedarUid **slots;
+	struct CedarLasting *lasting;	/* NULL: nothing is kept with it */
 };
 
 extern CedarUidSet *cedar_uidset_create(CedarArena *arena);
+
+/*
+ * The set does not change any more, and lasts: what a search finds for who is in
+ * exactly this set may be kept with it, in the arena, for as long as both are
+ * there.  False when out of memory.
+ */
+extern bool cedar_uidset_last(CedarUidSet *set, CedarArena *arena);
 
 /* CEDAR_OK; *added tells whether it was new. */
 extern CedarCode cedar_uidset_add(CedarArena *arena, CedarUidSet *set,

@@ -526,6 +526,7 @@ typedef struct CedarPolicies
 	const CedarPolicy *array;
 	uint32_t	n;				/* in the array */
 	const CedarIndex *index;	/* of the array, or NULL */
+	uint64_t	serial;			/* no others have it; 0: they have none */
 } CedarPolicies;
 
 /* Numbers are below this; those that are gone have theirs too. */
@@ -562,7 +563,11 @@ typedef struct CedarKept CedarKept;
 /* Empty; what it keeps lies in the arena.  NULL when out of memory. */
 extern CedarKept *cedar_kept_create(CedarArena *arena);
 
-/* The same decision; kept may be NULL. */
+/*
+ * The same decision; kept may be NULL.  Without it, and where the policies have a
+ * serial, what goes by the principal is kept with what the principal is in, if
+ * that is a set that lasts (cedar_uidset_last).
+ */
 extern CedarCode cedar_decide_kept(CedarArena *arena, const CedarPolicies *policies,
 								   const CedarEntitySource *source,
 								   const CedarRequest *request, CedarKept *kept,

@@ -796,7 +796,7 @@ static CedarCode
 check_lone_action(Conform *c, const CedarEntity *e)
 {
 	static const EntityPlaces nowhere = {NULL, NULL};
-	CedarUidSet groups = {0, 0, NULL};
+	CedarUidSet groups = {0};
 	bool		added;
 
 	for (uint32_t i = 0; i < e->n_parents; i++)

@@ -690,7 +690,7 @@ CedarCode
 cedar_entity_walk(const CedarEntitySource *source, CedarEntity *e, CedarUidSet *done,
 				  CedarError *err)
 {
-	CedarUidSet open = {0, 0, NULL};
+	CedarUidSet open = {0};
 
 	return walk_up(source, e, done, &open, err);
 }
@@ -699,7 +699,7 @@ CedarCode
 cedar_entity_ancestors(const CedarEntitySource *source, CedarEntity *e, CedarError *err)
 {
 	CedarUidSet *done = cedar_uidset_create(source->arena);
-	CedarUidSet open = {0, 0, NULL};
+	CedarUidSet open = {0};
 
 	if (done == NULL)
 		return cedar_nomem(err);
@@ -713,13 +713,13 @@ CedarCode
 cedar_entities_check_cycles(CedarEntities *es, CedarError *err)
 {
 	CedarEntitySource source = cedar_entities_source(es);
-	CedarUidSet done = {0, 0, NULL};
+	CedarUidSet done = {0};
 	bool		added;
 
 	for (uint32_t i = 0; i < es->cap; i++)
 	{
 		CedarEntity *e = es->table[i];
-		CedarUidSet open = {0, 0, NULL};
+		CedarUidSet open = {0};
 
 		cedar_arena_check_interrupt(es->arena);
 		if (e == NULL || e->n_parents == 0 || cedar_uidset_has(&done, e->uid))

@@ -725,28 +725,59 @@ take_group(Search *s, const Group *group)
 	return group->cap == 0 ? CEDAR_OK : take_by_resource(s, group);
 }
 
-/* Take what is filed for an action. */
-static CedarCode
-take_action(Search *s, uint32_t hash)
+/* What is filed for an action, or NULL. */
+static const Group *
+action_group(const CedarIndex *index, uint32_t hash)
 {
-	const Group *groups = (const Group *) ((const char *) s->index + s->index->groups);
+	const Group *groups = (const Group *) ((const char *) index + index->groups);
 	uint32_t	lo = 1;
-	uint32_t	hi = s->index->n_groups;
+	uint32_t	hi = index->n_groups;
 
 	while (lo < hi)
 	{
 		uint32_t	mid = lo + (hi - lo) / 2;
 
 		if (groups[mid].hash == hash)
-		{
-			s->actions++;
-			return take_group(s, &groups[mid]);
-		}
+			return &groups[mid];
 		if (groups[mid].hash < hash)
 			lo = mid + 1;
 		else
 			hi = mid;
 	}
+	return NULL;
+}
+
+static CedarCode
+take_action(Search *s, uint32_t hash)
+{
+	const Group *group = action_group(s->index, hash);
+
+	if (group == NULL)
+		return CEDAR_OK;
+	s->actions++;
+	return take_group(s, group);
+}
+
+CedarCode
+cedar_index_asks_principal(CedarEval *e, const CedarIndex *index, bool *asks)
+{
+	const Group *group = action_group(index, e->request->action->hash);
+	uint32_t	kinds = ((const Group *) ((const char *) index + index->groups))->kinds;
+	const CedarUidSet *ancestors = NULL;
+
+	if (group != NULL)
+		kinds |= group->kinds;
+	if (index->flags & ACTIONS_IN)
+		TRY(cedar_eval_ancestors(e, CEDAR_VAR_ACTION, &ancestors));
+	for (uint32_t i = 0; ancestors != NULL && i < ancestors->cap; i++)
+	{
+		if (i % 64 == 63)
+			cedar_arena_check_interrupt(e->arena);
+		group = ancestors->slots[i] == NULL ? NULL : action_group(index, ancestors->slots[i]->hash);
+		if (group != NULL)
+			kinds |= group->kinds;
+	}
+	*asks = (kinds & (1 << KEY_PRINCIPAL_IN)) != 0;
 	return CEDAR_OK;
 }
 
@@ -836,26 +867,52 @@ cedar_index_search(CedarEval *e, const CedarIndex *index, CedarCandidates *found
 	return overlap ? merge(e, found) : CEDAR_OK;
 }
 
+static inline uint32_t
+also_bucket(const CedarKeptSearch *kept, uint32_t also)
+{
+	return (also >> CEDAR_ALSO_SHIFT) & (kept->n_buckets - 1);
+}
+
+/* Room for n entries in the buckets, which are empty. */
+static CedarCode
+some_create(CedarEval *e, CedarArena *arena, CedarKeptSearch *kept, uint32_t n)
+{
+	uint32_t	n_buckets = 0;
+
+	if (n > 0)
+		for (n_buckets = 8; n_buckets < n;)
+			n_buckets *= 2;
+	kept->some = cedar_arena_alloc(arena, n * sizeof(CedarFiled));
+	kept->bucket_ends = cedar_arena_zalloc(arena, n_buckets * sizeof(uint32_t));
+	if (kept->some == NULL || kept->bucket_ends == NULL)
+		return cedar_nomem(e->err);
+	kept->n_some = n;
+	kept->n_buckets = n_buckets;
+	return CEDAR_OK;
+}
+
 /*
- * Keep what was found by the principal, but what cannot apply to it: in two
- * lists, in room for n each.
+ * Keep what was found by the principal, but what cannot apply to it: what is
+ * for any resource in a list, the rest in buckets.
  */
 static CedarCode
 keep_by_principal(CedarEval *e, CedarArena *arena, const CedarCandidates *found,
 				  CedarKeptSearch *kept)
 {
 	uint32_t	n;
+	uint32_t	n_some = 0;
+	uint32_t	sum = 0;
 	CedarFiled *any;
-	CedarFiled *some;
 
 	TRY(found_count(e, found, &n));
-	any = cedar_arena_alloc(arena, n * sizeof(CedarFiled));
-	some = cedar_arena_alloc(arena, n * sizeof(CedarFiled));
-	if (any == NULL || some == NULL)
+	for (uint32_t i = 0; i < found->n; i++)
+		for (uint32_t k = 0; k < found->lists[i].n; k++)
+			n_some += (found->lists[i].at[k].also & CEDAR_ALSO_RESOURCE) != 0;
+	TRY(some_create(e, arena, kept, n_some));
+	any = cedar_arena_alloc(arena, (n - n_some) * sizeof(CedarFiled));
+	if (any == NULL)
 		return cedar_nomem(e->err);
 	kept->any = (CedarFiledList) {any, 0};
-	kept->some = (CedarFiledList) {some, 0};
-	kept->some_bits = 0;
 	for (uint32_t i = 0; i < found->n; i++)
 		for (uint32_t k = 0; k < found->lists[i].n; k++)
 		{
@@ -866,8 +923,7 @@ keep_by_principal(CedarEval *e, CedarArena *arena, const CedarCandidates *found,
 				cedar_arena_check_interrupt(e->arena);
 			if (filed.also & CEDAR_ALSO_RESOURCE)
 			{
-				some[kept->some.n++] = filed;
-				kept->some_bits |= UINT64_C(1) << ((filed.also >> CEDAR_ALSO_SHIFT) & 63);
+				kept->bucket_ends[also_bucket(kept, filed.also)]++;
 				kept->asks_above |= !(filed.also & CEDAR_ALSO_EQ);
 				continue;
 			}
@@ -876,7 +932,23 @@ keep_by_principal(CedarEval *e, CedarArena *arena, const CedarCandidates *found,
 				any[kept->any.n++] = (CedarFiled) {filed.policy, 0};
 		}
 	cedar_sort(e->arena, any, kept->any.n, sizeof(CedarFiled), cedar_number_compare);
-	cedar_sort(e->arena, some, kept->some.n, sizeof(CedarFiled), cedar_number_compare);
+
+	/* Where each bucket begins; filling it moves that to its end. */
+	for (uint32_t b = 0; b < kept->n_buckets; b++)
+	{
+		uint32_t	count = kept->bucket_ends[b];
+
+		kept->bucket_ends[b] = sum;
+		sum += count;
+	}
+	for (uint32_t i = 0; i < found->n; i++)
+		for (uint32_t k = 0; k < found->lists[i].n; k++)
+		{
+			CedarFiled	filed = found->lists[i].at[k];
+
+			if (filed.also & CEDAR_ALSO_RESOURCE)
+				kept->some[kept->bucket_ends[also_bucket(kept, filed.also)]++] = filed;
+		}
 	return CEDAR_OK;
 }
 
@@ -888,6 +960,7 @@ keep_search(CedarEval *e, const CedarIndex *index, CedarArena *arena, CedarKeptS
 	Search		s = {.eval = e,.index = index,.found = found,.kept = kept,.arena = arena};
 
 	kept->n_groups = 0;
+	kept->asks_above = false;
 	TRY(take_groups(&s, &kept->whole));
 	for (uint32_t i = 0; i < kept->n_groups; i++)
 		kept->asks_above |= (((const Group *) kept->groups[i])->kinds & (1 << KEY_RESOURCE_IN)) != 0;
@@ -911,6 +984,13 @@ set_has_also(const CedarUidSet *set, uint32_t also)
 	}
 }
 
+/* Does an entry of the buckets ask for one of the set? */
+static inline bool
+some_is_above(uint32_t also, const CedarUidSet *set)
+{
+	return !(also & CEDAR_ALSO_EQ) && set_has_also(set, also);
+}
+
 /* What may apply because of the set, for whatever is in exactly it. */
 static CedarCode
 keep_above(Search *s, CedarArena *arena, CedarKeptSearch *kept, CedarKeptAbove *above)
@@ -929,14 +1009,15 @@ keep_above(Search *s, CedarArena *arena, CedarKeptSearch *kept, CedarKeptAbove *
 			TRY(take_set(s, group, KEY_RESOURCE_IN, above->set));
 	}
 	TRY(found_count(e, found, &n));
-	list = cedar_arena_alloc(arena, ((size_t) n + kept->some.n) * sizeof(CedarFiled));
+	for (uint32_t i = 0; i < kept->n_some; i++)
+		n += some_is_above(kept->some[i].also, above->set);
+	list = cedar_arena_alloc(arena, (size_t) n * sizeof(CedarFiled));
 	if (list == NULL)
 		return cedar_nomem(e->err);
 	n = 0;
-	for (uint32_t i = 0; i < kept->some.n; i++)
-		if (!(kept->some.at[i].also & CEDAR_ALSO_EQ) &&
-			set_has_also(above->set, kept->some.at[i].also))
-			list[n++] = (CedarFiled) {kept->some.at[i].policy, 0};
+	for (uint32_t i = 0; i < kept->n_some; i++)
+		if (some_is_above(kept->some[i].also, above->set))
+			list[n++] = (CedarFiled) {kept->some[i].policy, 0};
 	for (uint32_t i = 0; i < found->n; i++)
 		for (uint32_t k = 0; k < found->lists[i].n; k++)
 		{
@@ -1011,28 +1092,105 @@ find_above(Search *s, CedarArena *arena, CedarKeptSearch *kept, const CedarUidSe
 	return CEDAR_OK;
 }
 
-/* Of what goes by the resource, that which asks for itself; not what is in the set's list. */
+/* Entries of the buckets that were picked, in the eval's arena. */
+typedef struct Picked
+{
+	CedarFiled *at;
+	uint32_t	n;
+	uint32_t	cap;
+} Picked;
+
 static CedarCode
-add_by_itself(CedarEval *e, const CedarFiledList *some, const CedarUidSet *set,
-			  CedarCandidates *found)
+picked_add(CedarEval *e, Picked *picked, uint32_t policy)
+{
+	void	   *at = picked->at;
+
+	if (!cedar_grow(e->arena, &at, &picked->cap, picked->n + 1, sizeof(CedarFiled)))
+		return cedar_nomem(e->err);
+	picked->at = at;
+	picked->at[picked->n++] = (CedarFiled) {policy, 0};
+	return CEDAR_OK;
+}
+
+/* A uid's bucket, from *begin to before *end. */
+static inline void
+uid_bucket(const CedarKeptSearch *kept, const CedarUid *uid, uint32_t *begin, uint32_t *end)
+{
+	uint32_t	b = uid->hash & (kept->n_buckets - 1);
+
+	*begin = b == 0 ? 0 : kept->bucket_ends[b - 1];
+	*end = kept->bucket_ends[b];
+}
+
+/* Those that ask for the resource itself, and for none that is above it. */
+static CedarCode
+pick_itself(CedarEval *e, const CedarKeptSearch *kept, const CedarUidSet *above, Picked *picked)
 {
 	const CedarUid *resource = e->request->resource;
-	CedarFiled *list = NULL;
+	uint32_t	i;
+	uint32_t	end;
+
+	for (uid_bucket(kept, resource, &i, &end); i < end; i++)
+		if (cedar_also_is(kept->some[i].also, resource) &&
+			!some_is_above(kept->some[i].also, above))
+			TRY(picked_add(e, picked, kept->some[i].policy));
+	return CEDAR_OK;
+}
+
+/* Those that ask for one of the set. */
+static CedarCode
+pick_above(CedarEval *e, const CedarKeptSearch *kept, const CedarUidSet *set, Picked *picked)
+{
+	if (set->cap > kept->n_some)
+	{
+		for (uint32_t i = 0; i < kept->n_some; i++)
+			if (some_is_above(kept->some[i].also, set))
+				TRY(picked_add(e, picked, kept->some[i].policy));
+		return CEDAR_OK;
+	}
+	for (uint32_t k = 0; k < set->cap; k++)
+	{
+		const CedarUid *uid = set->slots[k];
+		uint32_t	i;
+		uint32_t	end;
+
+		if (k % 1024 == 1023)
+			cedar_arena_check_interrupt(e->arena);
+		if (uid == NULL)
+			continue;
+		for (uid_bucket(kept, uid, &i, &end); i < end; i++)
+			if (!(kept->some[i].also & CEDAR_ALSO_EQ) && cedar_also_is(kept->some[i].also, uid))
+				TRY(picked_add(e, picked, kept->some[i].policy));
+	}
+	return CEDAR_OK;
+}
+
+/*
+ * Of what goes by the resource, what may apply to it: by itself, and, unless
+ * there is a list of that, by what it is in.
+ */
+static CedarCode
+add_some(CedarEval *e, const CedarKeptSearch *kept, const CedarUidSet *set, bool listed,
+		 CedarCandidates *found)
+{
+	Picked		picked = {0};
 	uint32_t	n = 0;
 
-	for (uint32_t i = 0; i < some->n; i++)
+	if (kept->n_some == 0)
+		return CEDAR_OK;
+	TRY(pick_itself(e, kept, set, &picked));
+	if (!listed && set != NULL && set->n > 0)
+		TRY(pick_above(e, kept, set, &picked));
+	if (picked.n > 1)
 	{
-		if (CEDAR_LIKELY(!cedar_also_is(some->at[i].also, resource)))
-			continue;
-		if (!(some->at[i].also & CEDAR_ALSO_EQ) && set_has_also(set, some->at[i].also))
-			continue;
-		if (list == NULL)
-			list = cedar_arena_alloc(e->arena, (some->n - i) * sizeof(CedarFiled));
-		if (list == NULL)
-			return cedar_nomem(e->err);
-		list[n++] = (CedarFiled) {some->at[i].policy, 0};
+		/* Once each: hashes of two uids may agree. */
+		cedar_sort(e->arena, picked.at, picked.n, sizeof(CedarFiled), cedar_number_compare);
+		for (uint32_t i = 0; i < picked.n; i++)
+			if (i == 0 || picked.at[i].policy != picked.at[n - 1].policy)
+				picked.at[n++] = picked.at[i];
+		picked.n = n;
 	}
-	return found_add(e, found, (CedarFiledList) {list, n});
+	return found_add(e, found, (CedarFiledList) {picked.at, picked.n});
 }
 
 CedarCode
@@ -1049,20 +1207,18 @@ cedar_index_search_kept(CedarEval *e, const CedarIndex *index, CedarArena *arena
 		return cedar_index_search(e, index, found);
 	if (kept->asks_above)
 		TRY(cedar_eval_ancestors(e, CEDAR_VAR_RESOURCE, &set));
-	if (set != NULL && set->n > 0)
+	if (set != NULL && set->n > 0 && !kept->sets_go)
 		TRY(find_above(&s, arena, kept, set, &above));
 
 	found_begin(found);
 	TRY(found_add(e, found, kept->any));
+	TRY(add_some(e, kept, set, above != NULL, found));
 	if (set != NULL && set->n > 0 && above == NULL)
 	{
-		TRY(found_add(e, found, kept->some));
 		for (uint32_t i = 0; i < kept->n_groups; i++)
 			TRY(take_by_resource(&s, kept->groups[i]));
 		return CEDAR_OK;
 	}
-	if (kept->some_bits >> (e->request->resource->hash & 63) & 1)
-		TRY(add_by_itself(e, &kept->some, set, found));
 	if (above != NULL)
 		TRY(found_add(e, found, (CedarFiledList) {above->list, above->n}));
 	for (uint32_t i = 0; i < kept->n_groups; i++)

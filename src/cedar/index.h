@@ -75,8 +75,11 @@ typedef struct CedarKeptSearch
 	const void **groups;		/* those of the action */
 	/* filed under no key, or one of the principal: */
 	CedarFiledList any;			/* whatever the resource is */
-	CedarFiledList some;		/* by what the resource is, or is in */
-	uint64_t	some_bits;		/* of the hashes of those uids: bits of their lowest 6 */
+	CedarFiled *some;			/* by what it is, or is in: in buckets by the uid's hash */
+	uint32_t	n_some;
+	uint32_t	n_buckets;		/* a power of two, or 0 */
+	uint32_t   *bucket_ends;	/* in some */
+	bool		sets_go;		/* other sets will be at their addresses */
 	CedarKeptAbove *above;		/* by the set's address */
 	uint32_t	n_above;
 	uint32_t	above_cap;		/* a power of two, or 0 */
@@ -95,6 +98,34 @@ struct CedarKept
 extern CedarCode cedar_index_search_kept(CedarEval *e, const CedarIndex *index,
 										 CedarArena *arena, CedarKeptSearch *kept,
 										 CedarCandidates *found);
+
+/*
+ * Does a search ask for what the principal is in?  What the action is in is
+ * asked for if the search does.
+ */
+extern CedarCode cedar_index_asks_principal(CedarEval *e, const CedarIndex *index, bool *asks);
+
+/* Searches for one principal and one action, in one set of policies. */
+typedef struct CedarLastingSearches
+{
+	uint64_t	serial;			/* of the policies */
+	const CedarUid *principal;
+	const CedarUid *action;
+	uint32_t	n_above;		/* what the action is in */
+	const CedarUid **above;
+	uint32_t	n;				/* indexes */
+	CedarKeptSearch *searches;	/* NULL: asked for once only */
+} CedarLastingSearches;
+
+#define CEDAR_LASTING_MAX	8
+
+/* What is kept with a set that lasts. */
+typedef struct CedarLasting
+{
+	CedarArena *arena;
+	uint32_t	n;
+	CedarLastingSearches at[CEDAR_LASTING_MAX];
+} CedarLasting;
 
 static inline bool
 cedar_also_is(uint32_t also, const CedarUid *uid)

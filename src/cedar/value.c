@@ -795,7 +795,7 @@ cedar_uidset_add(CedarArena *arena, CedarUidSet *set, const CedarUid *uid,
 	*added = false;
 	if (set->n * 2 >= set->cap)
 	{
-		CedarUidSet bigger = {set->n, set->cap ? set->cap * 2 : 8, NULL};
+		CedarUidSet bigger = {.n = set->n,.cap = set->cap ? set->cap * 2 : 8};
 
 		bigger.slots = cedar_arena_zalloc(arena, bigger.cap * sizeof(CedarUid *));
 		if (bigger.slots == NULL)

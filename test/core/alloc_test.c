@@ -326,19 +326,26 @@ do_image(Fixture *f, CedarArena *arena, bool *right, CedarError *err)
 
 /* Layers: what was found is put in the order of the ids. */
 static CedarCode
-decide_layers(Fixture *f, CedarArena *arena, CedarKept *kept, bool *right, CedarError *err)
+decide_layers_from(Fixture *f, CedarArena *arena, const CedarEntitySource *source, uint64_t serial,
+				   CedarKept *kept, bool *right, CedarError *err)
 {
-	CedarPolicies layered = {.n_layers = 2,.layers = f->layers};
+	CedarPolicies layered = {.n_layers = 2,.layers = f->layers,.serial = serial};
 	CedarDecision d;
 	CedarCode	code = kept == NULL ?
-		cedar_decide(arena, &layered, &f->source, &f->request, true, &d, err) :
-		cedar_decide_kept(arena, &layered, &f->source, &f->request, kept, true, &d, err);
+		cedar_decide(arena, &layered, source, &f->request, true, &d, err) :
+		cedar_decide_kept(arena, &layered, source, &f->request, kept, true, &d, err);
 
 	*right = code == CEDAR_OK && d.allow == f->decision.allow &&
 		d.n_reasons == f->decision.n_reasons && d.n_errors == f->decision.n_errors;
 	for (uint32_t i = 0; *right && i < d.n_reasons; i++)
 		*right = d.reasons[i] == f->decision.reasons[i];
 	return code;
+}
+
+static CedarCode
+decide_layers(Fixture *f, CedarArena *arena, CedarKept *kept, bool *right, CedarError *err)
+{
+	return decide_layers_from(f, arena, &f->source, 0, kept, right, err);
 }
 
 static CedarCode
@@ -359,6 +366,51 @@ do_decide_kept(Fixture *f, CedarArena *arena, bool *right, CedarError *err)
 		return cedar_fail(err, CEDAR_ERR_NOMEM, "no memory");
 	for (int i = 0; i < 3 && code == CEDAR_OK && *right; i++)
 		code = decide_layers(f, arena, kept, right, err);
+	return code;
+}
+
+/* The fixture's entities, the principal's set being one that lasts. */
+typedef struct LastingPrincipal
+{
+	Fixture    *f;
+	CedarEntity entity;
+	CedarUidSet set;
+} LastingPrincipal;
+
+static CedarCode
+lasting_find(void *userdata, const CedarUid *uid, CedarEntity **entity, CedarError *err)
+{
+	LastingPrincipal *l = userdata;
+
+	*entity = &l->entity;
+	return cedar_uid_equal(uid, l->f->request.principal) ? CEDAR_OK :
+		l->f->source.find(l->f->source.userdata, uid, entity, err);
+}
+
+/* Something is kept the second time; the third finds it; a failure leaves no half of it. */
+static CedarCode
+do_decide_lasting(Fixture *f, CedarArena *arena, bool *right, CedarError *err)
+{
+	LastingPrincipal l = {.f = f};
+	CedarEntitySource source = {.find = lasting_find,.userdata = &l,.arena = f->source.arena};
+	CedarEntity *found;
+	CedarCode	code = CEDAR_OK;
+	CedarError	ignored;
+
+	*right = true;
+	if (f->source.find(f->source.userdata, f->request.principal, &found, err) != CEDAR_OK ||
+		found == NULL || found->ancestors == NULL)
+		exit(1);
+	l.entity = *found;
+	l.set = *found->ancestors;
+	l.entity.ancestors = &l.set;
+	if (!cedar_uidset_last(&l.set, arena))
+		return cedar_fail(err, CEDAR_ERR_NOMEM, "no memory");
+	for (int i = 0; i < 3 && code == CEDAR_OK && *right; i++)
+		code = decide_layers_from(f, arena, &source, 1, NULL, right, err);
+	if (code == CEDAR_ERR_NOMEM)
+		*right = decide_layers_from(f, f->arena, &source, 1, NULL, right, &ignored) != CEDAR_OK ||
+			*right;
 	return code;
 }
 
@@ -748,6 +800,7 @@ static const struct
 	{"cedar_image_plan", do_image, false},
 	{"cedar_decide", do_decide, false},
 	{"cedar_decide_kept", do_decide_kept, false},
+	{"cedar_decide, a set that lasts", do_decide_lasting, false},
 	{"cedar_entities_from_json", do_entities, false},
 	{"cedar_entity_build", do_entity_build, false},
 	{"cedar_entity_merge", do_entity_merge, false},
@@ -877,7 +930,7 @@ trial(size_t entry, Fixture *f, size_t block, size_t left, long n, bool after)
 			  (entries[entry].either && code == CEDAR_OK), name, "wants CEDAR_ERR_NOMEM",
 			  left, n, after, code, &err);
 		if (entries[entry].run == do_authorize || entries[entry].run == do_authorize_source ||
-			entries[entry].run == do_authorize_index)
+			entries[entry].run == do_authorize_index || entries[entry].run == do_decide_lasting)
 			check(right, name, "then with memory", left, n, after, code, &err);
 		host.fail_at = 0;
 		code = entries[entry].run(f, arena, &right, &err);

@@ -202,6 +202,63 @@ static const char others[] =
 "permit(principal == U::\"8\", action, resource);permit(principal == U::\"9\", action, resource);"
 "permit(principal in G::\"0\", action, resource);permit(principal in G::\"1\", action, resource);";
 
+/* Policies that are filed by the principal, and ask for a resource in one of two that collide. */
+static const char above_entities[] =
+"[{\"uid\":{\"type\":\"U\",\"id\":\"x\"},\"attrs\":{},\"parents\":["
+"{\"type\":\"T\",\"id\":\"1\"},{\"type\":\"T\",\"id\":\"2\"},{\"type\":\"T\",\"id\":\"3\"},{\"type\":\"T\",\"id\":\"4\"},{\"type\":\"T\",\"id\":\"5\"},{\"type\":\"T\",\"id\":\"6\"},"
+"{\"type\":\"T\",\"id\":\"7\"},{\"type\":\"T\",\"id\":\"8\"},{\"type\":\"T\",\"id\":\"9\"},{\"type\":\"T\",\"id\":\"10\"}]},"
+"{\"uid\":{\"type\":\"D\",\"id\":\"in both\"},\"attrs\":{},\"parents\":[{\"type\":\"G\",\"id\":\"$g\"},{\"type\":\"G\",\"id\":\"$G\"}]},"
+"{\"uid\":{\"type\":\"G\",\"id\":\"$g\"},\"attrs\":{},\"parents\":[{\"type\":\"G\",\"id\":\"$G\"}]}]";
+
+/* What is kept of a search names each policy once, whatever collides. */
+static void
+check_kept(Bench *b)
+{
+	Text		t = {0};
+	Text		p = {0};
+	CedarEntities *entities;
+	CedarEntitySource source;
+	CedarRequest request;
+	CedarPolicy policies[12] = {0};
+	CedarPolicies all = {.array = policies,.n = LENGTH(policies)};
+	CedarKept  *kept = cedar_kept_create(b->arena);
+	CedarAst   *ast;
+	size_t		size;
+
+	substitute(&t, above_entities);
+	CHECKF(cedar_entities_from_json(b->arena, t.data, t.len, &entities, &b->err) == CEDAR_OK, "%s", b->err.message);
+	source = cedar_entities_source(entities);
+	for (size_t i = 0; i < LENGTH(policies); i++)
+	{
+		char		text[64];
+
+		snprintf(text, sizeof(text), "permit(principal in T::\"%zu\", action, resource in G::\"", i + 1);
+		text_adds(&p, text);
+		text_adds(&p, g1);
+		text_adds(&p, "\");");
+	}
+	CHECKF(cedar_parse(b->arena, p.data, p.len, &ast, &b->err) == CEDAR_OK, "%s", b->err.message);
+	for (uint32_t i = 0; i < LENGTH(policies); i++)
+		CHECK(cedar_compile(b->arena, ast, i, &policies[i].piece, &size, &b->err) == CEDAR_OK);
+	CHECK(cedar_index_build(b->arena, policies, LENGTH(policies), &all.index, &size, &b->err) == CEDAR_OK);
+	CHECK(cedar_context_from_json(b->arena, "{}", 2, &request.context, &b->err) == CEDAR_OK);
+	CHECK(cedar_uid_make(b->arena, "U", 1, "x", 1, &request.principal, &b->err) == CEDAR_OK);
+	CHECK(cedar_uid_make(b->arena, "Action", 6, "v", 1, &request.action, &b->err) == CEDAR_OK);
+	for (int i = 0; i < 12; i++)
+	{
+		CedarDecision d;
+		CedarCode	code;
+
+		CHECK((i % 2 == 0 ? cedar_uid_make(b->arena, "D", 1, "in both", 7, &request.resource, &b->err) :
+			   cedar_uid_make(b->arena, "G", 1, g1, strlen(g1), &request.resource, &b->err)) == CEDAR_OK);
+		code = i < 2 ? cedar_authorize(b->arena, policies, LENGTH(policies), NULL, &source, &request, true, &d, &b->err) :
+			cedar_decide_kept(b->arena, &all, &source, &request, kept, true, &d, &b->err);
+		CHECKF(code == CEDAR_OK && d.allow && d.n_reasons == 10 && d.reasons[9] == 9 && d.n_errors == 0, "time %d: %u reasons", i, d.n_reasons);
+	}
+	free(t.data);
+	free(p.data);
+}
+
 int
 main(void)
 {
@@ -286,6 +343,8 @@ main(void)
 		CHECKF(code == CEDAR_OK && d.allow && d.n_reasons == 1 && d.reasons[0] == 0 && d.n_errors == 0,
 			   "%u reasons", d.n_reasons);
 	}
+
+	check_kept(&b);
 
 	/* a key that occurs twice is still seen among keys that collide */
 	substitute(&t, "{\"$a\":1,\"1\":1,\"2\":1,\"3\":1,\"4\":1,\"5\":1,\"6\":1,\"7\":1,\"8\":1,\"$A\":1,\"$a\":2}");

@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "build.h"
 #include "harness.h"
 
 #define N_ENTITIES 6			/* of a type */
@@ -365,6 +366,176 @@ check_kept(CedarArena *arena, uint64_t set, const CedarPolicy *policies, uint32_
 	}
 }
 
+/* Entities whose sets of what they are in last, as a host that keeps them has it. */
+typedef struct Lasting
+{
+	CedarEntitySource below;
+	CedarEntitySource source;
+	bool		alone;			/* actions are in nothing, just now */
+	uint32_t	n;
+	CedarEntity copies[9 * N_ENTITIES];
+	CedarEntity action;
+	CedarUidSet resource;		/* of the one that is asked for: all have this address */
+} Lasting;
+
+static bool
+is_a_resource(const CedarUid *uid)
+{
+	return strncmp(uid->bytes, "Doc", 3) == 0 || strncmp(uid->bytes, "Folder", 6) == 0 ||
+		strncmp(uid->bytes, "App", 3) == 0;
+}
+
+static bool
+sets_are_equal(const CedarUidSet *a, const CedarUidSet *b)
+{
+	for (uint32_t i = 0; i < a->cap; i++)
+		if (a->slots[i] != NULL && !cedar_uidset_has(b, a->slots[i]))
+			return false;
+	return a->n == b->n;
+}
+
+static CedarCode
+lasting_find(void *userdata, const CedarUid *uid, CedarEntity **entity, CedarError *err)
+{
+	Lasting    *l = userdata;
+	CedarEntity *found;
+	CedarCode	code = l->below.find(l->below.userdata, uid, &found, err);
+
+	*entity = NULL;
+	if (code != CEDAR_OK || found == NULL)
+		return code;
+	if (l->alone && strncmp(uid->bytes, "Action", 6) == 0)
+	{
+		l->action = *found;
+		l->action.n_parents = 0;
+		l->action.ancestors = NULL;
+		*entity = &l->action;
+		return CEDAR_OK;
+	}
+	for (uint32_t i = 0; i < l->n && *entity == NULL; i++)
+		if (cedar_uid_equal(l->copies[i].uid, uid))
+			*entity = &l->copies[i];
+	if (*entity == NULL)
+	{
+		*entity = &l->copies[l->n++];
+		**entity = *found;
+		(*entity)->ancestors = NULL;
+	}
+	return CEDAR_OK;
+}
+
+static CedarCode
+lasting_climb(void *userdata, CedarEntity *entity, CedarError *err)
+{
+	Lasting    *l = userdata;
+	CedarUidSet *set = cedar_uidset_create(l->source.arena);
+	CedarCode	code = cedar_entity_ancestors(&l->source, entity, err);
+
+	if (code != CEDAR_OK)
+		return code;
+	if (is_a_resource(entity->uid))
+	{
+		l->resource = *entity->ancestors;
+		entity->ancestors = &l->resource;
+		return CEDAR_OK;
+	}
+	/* those who are in the same have one set */
+	for (uint32_t i = 0; i < l->n; i++)
+	{
+		const CedarUidSet *other = l->copies[i].ancestors;
+
+		if (other != NULL && other != entity->ancestors && other->lasting != NULL &&
+			sets_are_equal(other, entity->ancestors))
+		{
+			entity->ancestors = other;
+			return CEDAR_OK;
+		}
+	}
+	*set = *entity->ancestors;
+	if (!cedar_uidset_last(set, l->source.arena))
+		abort();
+	entity->ancestors = set;
+	return CEDAR_OK;
+}
+
+/*
+ * What is kept with a principal's set changes nothing: for other actions, other
+ * policies at the same place, and when the action is in something else.
+ */
+static void
+check_lasting(CedarArena *arena, uint64_t set, const CedarPolicy *policies, uint32_t n,
+			  const CedarEntitySource *source)
+{
+	CedarPolicy *turned = calloc(n + 1, sizeof(CedarPolicy));
+	const CedarPolicy *lists[2] = {policies, turned};
+	CedarImagePlan *plans[2];
+	size_t		sizes[2];
+	char	   *block;
+	CedarLayer	layer = {0};
+	CedarPolicies with = {.n_layers = 1,.layers = &layer};
+	Lasting    *l = calloc(1, sizeof(Lasting));
+	CedarError	err;
+
+	for (uint32_t i = 0; i < n; i++)
+	{
+		turned[i] = policies[i];
+		turned[i].piece = policies[(i + 1) % n].piece;
+	}
+	for (int k = 0; k < 2; k++)
+		if (cedar_image_plan(arena, lists[k], n, &plans[k], &sizes[k], &err) != CEDAR_OK)
+			abort();
+	block = aligned_alloc(8, sizes[sizes[1] > sizes[0]]);
+	layer.image = (const CedarImage *) block;
+	l->below = *source;
+	l->source = (CedarEntitySource) {
+		.find = lasting_find,.climb = lasting_climb,.userdata = l,.arena = arena
+	};
+	for (int i = 0; i < 400; i++)
+	{
+		char		text[256];
+		uint32_t	r[5];
+		int			len;
+		CedarRequest request;
+		bool		wanted = rnd(2) == 0;
+		CedarPolicies without;
+		CedarDecision plain;
+		CedarDecision kept;
+
+		for (size_t k = 0; k < sizeof(r) / sizeof(r[0]); k++)
+			r[k] = rnd(k == 1 ? 3 : k == 4 ? 2 : k == 2 ? 3 : N_ENTITIES);
+		len = snprintf(text, sizeof(text),
+					   "{\"principal\":{\"type\":\"User\",\"id\":\"%u\"},\"action\":{\"type\":\"Action\",\"id\":\"%u\"},"
+					   "\"resource\":{\"type\":\"%s\",\"id\":\"%u\"},\"context\":{\"x\":%u}}",
+					   r[0] % 2, r[1], types[1][r[2]], r[3], r[4]);
+		if (cedar_request_from_json(arena, text, (size_t) len, &request, &err) != CEDAR_OK)
+			abort();
+		if (i % 40 == 0)
+		{
+			with.serial++;
+			cedar_image_write(plans[with.serial % 2], block);
+		}
+		l->alone = rnd(8) == 0;
+		for (uint32_t k = 0; k < l->n; k++)
+			if (is_a_resource(l->copies[k].uid))
+				l->copies[k].ancestors = NULL;
+		without = with;
+		without.serial = 0;
+		if (cedar_decide(arena, &without, &l->source, &request, wanted, &plain, &err) == CEDAR_OK &&
+			cedar_decide(arena, &with, &l->source, &request, wanted, &kept, &err) == CEDAR_OK &&
+			same(&plain, &kept))
+			passed++;
+		else
+		{
+			printf("set %llu, %s: with what is kept with a set, the decision is another\n",
+				   (unsigned long long) set, text);
+			failed++;
+		}
+	}
+	free(block);
+	free(turned);
+	free(l);
+}
+
 /*
  * One byte of the index changed: refused, or it answers without a crash (it
  * may then name other policies: the index is trusted as far as its shape).
@@ -469,6 +640,7 @@ main(int argc, char **argv)
 				check_request(arena, policies, n, index, &layers, &source, set);
 			for (int i = 0; i < 40; i++)
 				check_kept(arena, set, policies, n, index, &layers, &source);
+			check_lasting(arena, set, policies, n, &source);
 			layered_close(&layers);
 			if (set % 20 == 0)
 				check_damaged(arena, policies, n, index, size, &source);
