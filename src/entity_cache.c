@@ -365,7 +365,8 @@ page_rows_are_there(AuthzCachedRow *first, Relation heap, Buffer buffer, Snapsho
 	if (settled)
 	{
 		first->newest = newest;
-		first->lsn = PageGetLSN(BufferGetPage(buffer));
+		/* Who sets a hint may be setting it, under the lock that we have. */
+		first->lsn = BufferGetLSNAtomic(buffer);
 	}
 	return true;
 }
