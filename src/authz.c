@@ -17,6 +17,7 @@
 #include "audit.h"
 #include "entity_cache.h"
 #include "entity_map.h"
+#include "entity_plan.h"
 #include "identity.h"
 #include "policy.h"
 #include "policy_schema.h"
@@ -212,5 +213,6 @@ _PG_init(void)
 	authz_principal_init();
 	authz_token_cache_init();
 	authz_map_init();
+	authz_plan_init();
 	authz_cache_init();
 }

@@ -80,4 +80,17 @@ extern int no_such_variable
 #include "varatt.h"
 #endif
 
+/*
+ * PostgreSQL 16 keeps whose rights a query's tables are looked at with apart.
+ * Those of which nothing is said are looked at with this role's.  Include
+ * nodes/parsenodes.h.
+ */
+#if PG_VERSION_NUM >= 160000
+#define AUTHZ_PERMISSIONS(query) ((query)->rteperminfos)
+typedef struct RTEPermissionInfo AuthzPermission;
+#else
+#define AUTHZ_PERMISSIONS(query) ((query)->rtable)
+typedef struct RangeTblEntry AuthzPermission;
+#endif
+
 #endif							/* AUTHZ_COMPAT_H */

@@ -417,7 +417,8 @@ view_single_table(Query *query, AttrNumber *numbers, Node **filter)
 		return NULL;
 	ref = linitial_node(RangeTblRef, query->jointree->fromlist);
 	rte = rt_fetch(ref->rtindex, query->rtable);
-	if (rte->rtekind != RTE_RELATION || rte->relkind != RELKIND_RELATION ||
+	/* What it is now: the view remembers what it was. */
+	if (rte->rtekind != RTE_RELATION || get_rel_relkind(rte->relid) != RELKIND_RELATION ||
 		rte->tablesample != NULL || (rte->inh && has_subclass(rte->relid)))
 		return NULL;
 	foreach(lc, query->targetList)
@@ -581,10 +582,12 @@ refuse_foreign_views(Node *node, void *context)
 								 QTW_EXAMINE_RTES_BEFORE);
 	if (!IsA(node, RangeTblEntry))
 		return expression_tree_walker(node, refuse_foreign_views, context);
-	if (rte->rtekind != RTE_RELATION || rte->relkind != RELKIND_VIEW || rte->relid == check->view)
+	if (rte->rtekind != RTE_RELATION || rte->relid == check->view)
+		return false;
+	depends_on(check->maps, rte->relid);
+	if (get_rel_relkind(rte->relid) != RELKIND_VIEW)
 		return false;
 	check_stack_depth();
-	depends_on(check->maps, rte->relid);
 	view = relation_open(rte->relid, AccessShareLock);
 	if (!superuser_arg(view->rd_rel->relowner))
 		ereport(ERROR,

@@ -89,6 +89,8 @@ typedef struct AuthzMapTable
 	bool		allowed;		/* the owner may read what it needs to */
 
 	SPIPlanPtr	plan;			/* NULL until first used */
+	const char *plan_text;		/* its query */
+	Oid			plan_user;		/* for whom it was made */
 } AuthzMapTable;
 
 typedef struct AuthzMapAttr

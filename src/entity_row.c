@@ -51,6 +51,7 @@
 #include "utils/uuid.h"
 
 #include "cedar/ext.h"
+#include "entity_plan.h"
 #include "entity_row.h"
 #include "entity_uid.h"
 #include "error.h"
@@ -521,9 +522,9 @@ authz_row_integer_key(AuthzMapTable *table, AuthzCachedRow *row)
 
 /* ------------------------------------------------------------ the executor */
 
-/* One look-up in a mapping's view; the table's plan. */
-static void
-plan_prepare(AuthzMapTable *table)
+/* One look-up in a mapping's view. */
+static SPIPlanPtr
+plan_prepare(AuthzMapTable *table, const char **text)
 {
 	StringInfoData sql;
 	Oid			types[INDEX_MAX_KEYS];
@@ -554,9 +555,10 @@ plan_prepare(AuthzMapTable *table)
 		types[i] = table->keys[i]->type;
 	}
 	plan = SPI_prepare(sql.data, table->n_keys, types);
-	if (plan == NULL || SPI_keepplan(plan) != 0)
+	if (plan == NULL)
 		elog(ERROR, "could not prepare \"%s\": %s", sql.data, SPI_result_code_string(SPI_result));
-	table->plan = plan;
+	*text = sql.data;
+	return plan;
 }
 
 /* Run the query; its rows are copied into a context. */
@@ -564,12 +566,24 @@ static List *
 executor_query(AuthzMapTable *table, Datum *keys, TupleDesc *desc, MemoryContext cxt)
 {
 	List	   *rows = NIL;
+	SPIPlanPtr	plan = table->plan;
+	const char *text = table->plan_text;
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
+	/* A plan is made for one user; what others need once, is gone with SPI_finish. */
+	if (plan == NULL || table->plan_user != GetUserId())
+		plan = plan_prepare(table, &text);
 	if (table->plan == NULL)
-		plan_prepare(table);
-	if (SPI_execute_plan(table->plan, keys, NULL, true, 0) != SPI_OK_SELECT)
+	{
+		table->plan_text = MemoryContextStrdup(GetMemoryChunkContext(table), text);
+		table->plan_user = GetUserId();
+		if (SPI_keepplan(plan) != 0)
+			elog(ERROR, "could not keep the plan of \"%s\"", text);
+		table->plan = plan;
+	}
+	(void) authz_plan_as_owner(text);
+	if (SPI_execute_plan(plan, keys, NULL, true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read \"%s\": %s", table->view_name,
 			 SPI_result_code_string(SPI_result));
 	MemoryContextSwitchTo(cxt);
@@ -587,6 +601,7 @@ executor_rows(AuthzMapTable *table, Datum *keys, TupleDesc *desc, List **rows)
 	Oid			as = authz_map_table_user(table);
 	Oid			user;
 	int			security;
+	const char *outer = authz_plan_as_owner(NULL);
 
 	check_stack_depth();
 	GetUserIdAndSecContext(&user, &security);
@@ -602,6 +617,7 @@ executor_rows(AuthzMapTable *table, Datum *keys, TupleDesc *desc, List **rows)
 	{
 		executing--;
 		SetUserIdAndSecContext(user, security);
+		(void) authz_plan_as_owner(outer);
 	}
 	PG_END_TRY();
 }

@@ -41,6 +41,7 @@
 #include "cedar/conform.h"
 #include "check.h"
 #include "entity.h"
+#include "entity_plan.h"
 #include "entity_uid.h"
 #include "error.h"
 #include "filter.h"
@@ -512,6 +513,7 @@ list_run(FunctionCallInfo fcinfo, Oid as, const char *query)
 	Oid			user;
 	int			security;
 	int			level;
+	const char *outer = authz_plan_as_owner(query);
 
 	GetUserIdAndSecContext(&user, &security);
 	PG_TRY();
@@ -538,6 +540,7 @@ list_run(FunctionCallInfo fcinfo, Oid as, const char *query)
 	PG_FINALLY();
 	{
 		SetUserIdAndSecContext(user, security);
+		(void) authz_plan_as_owner(outer);
 	}
 	PG_END_TRY();
 }
