@@ -272,22 +272,23 @@ row_has_key(HeapTuple tuple, Relation heap, const AuthzCachedRow *row, AuthzRowC
  * deleted by anybody, their transactions known to have committed?
  * Then each snapshot that began later than those committed sees them.  Who
  * changes a tuple, other than by hints, sets the page's LSN, if the change is
- * logged; one that the snapshot has to see did so before it committed.
+ * logged; one that the snapshot has to see did so before it committed.  Who sets a
+ * hint may be setting it, under the lock that we have.
  */
 static inline bool
-page_is_settled(const AuthzCachedRow *first, Relation heap, Buffer buffer, Snapshot snapshot)
+page_is_settled(const AuthzCachedPage *page, Relation heap, Buffer buffer, Snapshot snapshot)
 {
-	return first->lsn != InvalidXLogRecPtr &&
-		first->lsn == PageGetLSN(BufferGetPage(buffer)) &&
+	return page->lsn != InvalidXLogRecPtr &&
+		page->lsn == BufferGetLSNAtomic(buffer) &&
 		RelationNeedsWAL(heap) &&
-		(first->newest == InvalidTransactionId ||
-		 TransactionIdPrecedes(first->newest, snapshot->xmin));
+		(page->newest == InvalidTransactionId ||
+		 TransactionIdPrecedes(page->newest, snapshot->xmin));
 }
 
 /* The page is pinned and locked; tuple is what stands where the row was. */
 static bool
-row_is_there(const AuthzCachedRow *row, Relation heap, Buffer buffer, ItemId item,
-			 HeapTupleHeader header, Snapshot snapshot, AuthzRowCheck check, void *arg)
+row_is_there(const AuthzCachedRow *row, BlockNumber block, Relation heap, Buffer buffer,
+			 ItemId item, HeapTupleHeader header, Snapshot snapshot, AuthzRowCheck check, void *arg)
 {
 	HeapTupleData tuple;
 
@@ -296,7 +297,7 @@ row_is_there(const AuthzCachedRow *row, Relation heap, Buffer buffer, ItemId ite
 	tuple.t_data = header;
 	tuple.t_len = ItemIdGetLength(item);
 	tuple.t_tableOid = RelationGetRelid(heap);
-	ItemPointerSet(&tuple.t_self, row->block, row->offset);
+	ItemPointerSet(&tuple.t_self, block, row->offset);
 	if (!tuple_is_visible(&tuple, snapshot, buffer))
 		return false;
 	return row->image != NULL ? row_has_image(header, row) :
@@ -311,8 +312,8 @@ row_is_there(const AuthzCachedRow *row, Relation heap, Buffer buffer, ItemId ite
  * where page_is_settled cannot be told of them.
  */
 static bool
-rows_are_there(const AuthzCachedRow *rows, int n, Relation heap, Buffer buffer,
-			   Snapshot snapshot, AuthzRowCheck check, void *arg,
+rows_are_there(const AuthzCachedRow *rows, int n, BlockNumber block, Relation heap,
+			   Buffer buffer, Snapshot snapshot, AuthzRowCheck check, void *arg,
 			   TransactionId *newest, bool *settled)
 {
 	Page		page = BufferGetPage(buffer);
@@ -331,7 +332,8 @@ rows_are_there(const AuthzCachedRow *rows, int n, Relation heap, Buffer buffer,
 	}
 	for (int i = 0; i < n; i++)
 	{
-		if (!row_is_there(&rows[i], heap, buffer, items[i], headers[i], snapshot, check, arg))
+		if (!row_is_there(&rows[i], block, heap, buffer, items[i], headers[i], snapshot,
+						  check, arg))
 			return false;
 		if (!HeapTupleHeaderXminCommitted(headers[i]) ||
 			!(headers[i]->t_infomask & HEAP_XMAX_INVALID ||
@@ -347,51 +349,56 @@ rows_are_there(const AuthzCachedRow *rows, int n, Relation heap, Buffer buffer,
 
 /* All of the rows of a page, which is pinned and locked. */
 static bool
-page_rows_are_there(AuthzCachedRow *first, Relation heap, Buffer buffer, Snapshot snapshot,
-					AuthzRowCheck check, void *arg)
+page_rows_are_there(AuthzCachedPage *page, const AuthzCachedRow *rows, Relation heap,
+					Buffer buffer, Snapshot snapshot, AuthzRowCheck check, void *arg)
 {
 	TransactionId newest = InvalidTransactionId;
 	bool		settled = RelationNeedsWAL(heap);
 
-	if (page_is_settled(first, heap, buffer, snapshot))
+	if (page_is_settled(page, heap, buffer, snapshot))
 		return true;
-	first->lsn = InvalidXLogRecPtr;
-	for (int i = 0; i < first->on_page; i += ROWS_AHEAD)
+	page->lsn = InvalidXLogRecPtr;
+	for (int i = 0; i < page->n; i += ROWS_AHEAD)
 	{
-		if (!rows_are_there(&first[i], Min(first->on_page - i, ROWS_AHEAD), heap, buffer,
+		if (!rows_are_there(&rows[i], Min(page->n - i, ROWS_AHEAD), page->block, heap, buffer,
 							snapshot, check, arg, &newest, &settled))
 			return false;
 	}
 	if (settled)
 	{
-		first->newest = newest;
-		/* Who sets a hint may be setting it, under the lock that we have. */
-		first->lsn = BufferGetLSNAtomic(buffer);
+		page->newest = newest;
+		page->lsn = BufferGetLSNAtomic(buffer);
 	}
 	return true;
 }
 
 bool
-authz_cache_confirm(const AuthzCachedTable *table, AuthzCachedRow *rows, int n,
-					Relation heap, uint64 serial, Snapshot snapshot, uint64 now,
-					AuthzRowCheck check, void *arg)
+authz_cache_confirm(const AuthzCachedTable *table, AuthzCachedPage *pages, int n_pages,
+					const AuthzCachedRow *rows, Relation heap, uint64 serial,
+					Snapshot snapshot, uint64 now, AuthzRowCheck check, void *arg)
 {
 	if (table->filenumber != authz_rel_filenumber(heap) || table->serial != serial ||
 		table->epoch != authz_cache_epoch(RelationGetRelid(heap)) ||
 		now - table->xid >= EXPIRE_AFTER)
 		return false;
-	for (int i = 0; i < n; i += rows[i].on_page)
+	for (int i = 0; i < n_pages; i++)
 	{
-		Buffer		buffer = page_pin(heap, rows[i].block, &rows[i].buffer);
+		if (BufferIsValid(pages[i].buffer))
+			__builtin_prefetch(BufferGetBlock(pages[i].buffer));
+	}
+	for (int i = 0; i < n_pages; i++)
+	{
+		Buffer		buffer = page_pin(heap, pages[i].block, &pages[i].buffer);
 		bool		there;
 
 		if (!BufferIsValid(buffer))
 			return false;
 		LockBuffer(buffer, BUFFER_LOCK_SHARE);
-		there = page_rows_are_there(&rows[i], heap, buffer, snapshot, check, arg);
+		there = page_rows_are_there(&pages[i], rows, heap, buffer, snapshot, check, arg);
 		UnlockReleaseBuffer(buffer);
 		if (!there)
 			return false;
+		rows += pages[i].n;
 	}
 	return true;
 }
@@ -531,11 +538,11 @@ authz_cache_put(AuthzEntityCache *cache, const CedarUid *uid, CedarEntity *entit
 	entry->table.epoch = epoch;
 	entry->table.xid = now;
 	entry->table.filenumber = authz_rel_filenumber(heap);
-	row->block = ItemPointerGetBlockNumber(&tuple->t_self);
+	entry->page.block = ItemPointerGetBlockNumber(&tuple->t_self);
+	entry->page.buffer = ((BufferHeapTupleTableSlot *) slot)->buffer;
+	entry->page.n = 1;
 	row->offset = ItemPointerGetOffsetNumber(&tuple->t_self);
-	row->on_page = 1;
 	row->xmin = HeapTupleHeaderGetRawXmin(tuple->t_data);
-	row->buffer = ((BufferHeapTupleTableSlot *) slot)->buffer;
 	row->uid = uid;
 	if (serial == 0)
 	{
@@ -560,8 +567,8 @@ member_compare(const void *a, const void *b)
 
 	if (x->table.serial != y->table.serial)
 		return x->table.serial < y->table.serial ? -1 : 1;
-	if (x->row.block != y->row.block)
-		return x->row.block < y->row.block ? -1 : 1;
+	if (x->page.block != y->page.block)
+		return x->page.block < y->page.block ? -1 : 1;
 	return x->row.offset < y->row.offset ? -1 : x->row.offset > y->row.offset;
 }
 
@@ -570,40 +577,47 @@ member_compare(const void *a, const void *b)
  * False when the table changed between them.
  */
 static bool
-rows_gather(AuthzCachedRows *rows, AuthzCachedEntity **members, int n)
+rows_gather(AuthzCachedRows *gathered, AuthzCachedEntity **members, int n)
 {
+	AuthzCachedRow *rows = palloc(n * sizeof(AuthzCachedRow));
+	AuthzCachedPage *page = NULL;
 	Size		size = 0;
 	char	   *image;
 
-	rows->table = members[0]->table;
-	rows->n = n;
-	rows->rows = palloc(n * sizeof(AuthzCachedRow));
+	gathered->table = members[0]->table;
+	gathered->rows = rows;
+	gathered->n_pages = 0;
 	for (int i = 0; i < n; i++)
 	{
 		const AuthzCachedTable *table = &members[i]->table;
 
-		if (table->epoch != rows->table.epoch || table->filenumber != rows->table.filenumber)
+		if (table->epoch != gathered->table.epoch ||
+			table->filenumber != gathered->table.filenumber)
 			return false;
-		rows->table.xid = Min(rows->table.xid, table->xid);
-		rows->rows[i] = members[i]->row;
-		rows->rows[i].lsn = InvalidXLogRecPtr;
+		gathered->table.xid = Min(gathered->table.xid, table->xid);
+		gathered->n_pages += i == 0 || members[i]->page.block != members[i - 1]->page.block;
+		rows[i] = members[i]->row;
 		size += members[i]->row.image_size;
 	}
-	for (int i = 0, first = 0; i < n; i++)
+	gathered->pages = palloc(gathered->n_pages * sizeof(AuthzCachedPage));
+	for (int i = 0; i < n; i++)
 	{
-		if (rows->rows[i].block != rows->rows[first].block || i - first == PG_UINT16_MAX)
-			first = i;
-		rows->rows[first].on_page = i - first + 1;
+		if (page != NULL && page->block == members[i]->page.block)
+			page->n++;
+		else
+		{
+			page = page == NULL ? gathered->pages : page + 1;
+			*page = members[i]->page;
+			page->lsn = InvalidXLogRecPtr;
+		}
 	}
 	image = palloc(Max(size, 1));
 	for (int i = 0; i < n; i++)
 	{
-		AuthzCachedRow *row = &rows->rows[i];
-
-		if (row->image == NULL)
+		if (rows[i].image == NULL)
 			continue;
-		row->image = memcpy(image, row->image, row->image_size);
-		image += row->image_size;
+		rows[i].image = memcpy(image, rows[i].image, rows[i].image_size);
+		image += rows[i].image_size;
 	}
 	return true;
 }

@@ -20,16 +20,21 @@
 
 typedef struct AuthzCachedClosure AuthzCachedClosure;
 
-/* Which row of a table. */
-typedef struct AuthzCachedRow
+/* A page that rows are on. */
+typedef struct AuthzCachedPage
 {
 	BlockNumber block;
+	Buffer		buffer;			/* where it was */
+	int			n;				/* rows */
+	TransactionId newest;		/* of those that wrote them */
+	XLogRecPtr	lsn;			/* see page_is_settled; 0: it is not */
+} AuthzCachedPage;
+
+/* Which row of a page. */
+typedef struct AuthzCachedRow
+{
 	OffsetNumber offset;
-	uint16		on_page;		/* first of a page: rows of it, this one included */
 	TransactionId xmin;
-	Buffer		buffer;			/* first of a page: where that was */
-	TransactionId newest;		/* first of a page: the last to commit one of its rows */
-	XLogRecPtr	lsn;			/* first of a page: see page_is_settled; 0: not so */
 	uint32		image_size;
 	const char *image;			/* as authz.entities holds the uid; NULL: mapped */
 	const CedarUid *uid;
@@ -55,15 +60,17 @@ typedef struct AuthzCachedEntity
 	AuthzCachedClosure *closure;	/* of what the row says; NULL: not known */
 	struct AuthzCachedLinks *links; /* where other tables say more; NULL: not known */
 	AuthzCachedTable table;
+	AuthzCachedPage page;
 	AuthzCachedRow row;
 } AuthzCachedEntity;
 
-/* Rows of one table, ordered by page. */
+/* Rows of one table, page by page. */
 typedef struct AuthzCachedRows
 {
 	AuthzCachedTable table;
-	int			n;
-	AuthzCachedRow *rows;
+	int			n_pages;
+	AuthzCachedPage *pages;
+	const AuthzCachedRow *rows;
 } AuthzCachedRows;
 
 /* All that an entity is in, and the rows that say so. */
@@ -105,14 +112,14 @@ extern void authz_cache_release(AuthzEntityCache *cache);
 extern AuthzCachedEntity *authz_cache_find(AuthzEntityCache *cache, const CedarUid *uid);
 
 /*
- * Is each of n rows of one table, ordered by page, still the one that was
- * read, under this snapshot?  now is the next transaction's id, 64 bits.
- * check looks at the id of a mapped row.
+ * Is each row of these pages of one table still the one that was read, under this
+ * snapshot?  now is the next transaction's id, 64 bits.  check looks at the id of
+ * a mapped row.
  */
 typedef bool (*AuthzRowCheck) (HeapTuple tuple, TupleDesc desc, const CedarUid *uid, void *arg);
 
-extern bool authz_cache_confirm(const AuthzCachedTable *table, AuthzCachedRow *rows, int n,
-								Relation heap, uint64 serial, Snapshot snapshot, uint64 now,
+extern bool authz_cache_confirm(const AuthzCachedTable *table, AuthzCachedPage *pages,
+								int n_pages, const AuthzCachedRow *rows, Relation heap, uint64 serial, Snapshot snapshot, uint64 now,
 								AuthzRowCheck check, void *arg);
 
 /* Where the last row of a kind was found. */

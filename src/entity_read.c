@@ -363,9 +363,10 @@ row_check(HeapTuple tuple, TupleDesc desc, const CedarUid *uid, void *arg)
 
 static bool
 reader_confirm(AuthzEntityReader *reader, AuthzMapping *mapping, AuthzScan *scan,
-			   const AuthzCachedTable *table, AuthzCachedRow *rows, int n)
+			   const AuthzCachedTable *table, AuthzCachedPage *pages, int n_pages,
+			   const AuthzCachedRow *rows)
 {
-	return authz_cache_confirm(table, rows, n, scan->heap,
+	return authz_cache_confirm(table, pages, n_pages, rows, scan->heap,
 							   mapping != NULL ? mapping->serial : 0,
 							   reader->rows.snapshot, reader->memo->now, row_check,
 							   mapping != NULL ? mapping->table : NULL);
@@ -396,7 +397,7 @@ reader_row(AuthzEntityReader *reader, AuthzMapping *mapping, const CedarUid *uid
 		AuthzCachedEntity *entry = authz_cache_find(cache, uid);
 
 		if (entry != NULL &&
-			reader_confirm(reader, mapping, scan, &entry->table, &entry->row, 1))
+			reader_confirm(reader, mapping, scan, &entry->table, &entry->page, 1, &entry->row))
 		{
 			*cached = entry;
 			return entry->entity;
@@ -600,7 +601,8 @@ closure_confirm(AuthzEntityReader *reader, const AuthzCachedClosure *closure)
 			mapping = authz_maps_find(reader->memo->maps, rows->rows[0].uid);
 		scan = reader_scan(reader, mapping);
 		if (scan == NULL ||
-			!reader_confirm(reader, mapping, scan, &rows->table, rows->rows, rows->n))
+			!reader_confirm(reader, mapping, scan, &rows->table, rows->pages, rows->n_pages,
+							rows->rows))
 			return false;
 	}
 	for (int i = 0; i < closure->n_absent; i++)
