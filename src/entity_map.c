@@ -562,10 +562,37 @@ typedef struct ViewCheck
 	Oid			view;			/* whose query it is; it is named there, too */
 } ViewCheck;
 
+pg_noreturn static void
+refuse_foreign(const AuthzMapTable *table, const char *what, const char *name, Oid owner, const char *does)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("invalid mapping of entity type \"%s\"", loading_type),
+			 errdetail("The superuser \"%s\" has mapped it, and what the %s \"%s\" of \"%s\" %s would run with these rights.",
+					   GetUserNameFromId(table->owner, true), what, name,
+					   GetUserNameFromId(owner, true), does),
+			 errhint("Let the %s's owner map it (authz.entity_mapper_grant), or give the %s to a superuser.", what, what)));
+}
+
+static bool
+refuse_foreign_function(Oid function, void *context)
+{
+	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+	Form_pg_proc form;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	form = (Form_pg_proc) GETSTRUCT(tuple);
+	if (!superuser_arg(form->proowner))
+		refuse_foreign(((const ViewCheck *) context)->table, "function", NameStr(form->proname), form->proowner, "does");
+	ReleaseSysCache(tuple);
+	return false;
+}
+
 /*
  * What a view calls runs with the rights with which it is read, and who owns it
- * can put anything into it at any time.  So a superuser's mapping reads no views
- * of others.
+ * can put anything into it at any time; so can who owns a function.  So a
+ * superuser's mapping reads no views of others, and calls none of their functions.
  */
 static bool
 refuse_foreign_views(Node *node, void *context)
@@ -581,7 +608,10 @@ refuse_foreign_views(Node *node, void *context)
 		return query_tree_walker((Query *) node, refuse_foreign_views, context,
 								 QTW_EXAMINE_RTES_BEFORE);
 	if (!IsA(node, RangeTblEntry))
+	{
+		(void) check_functions_in_node(node, refuse_foreign_function, context);
 		return expression_tree_walker(node, refuse_foreign_views, context);
+	}
 	if (rte->rtekind != RTE_RELATION || rte->relid == check->view)
 		return false;
 	depends_on(check->maps, rte->relid);
@@ -590,13 +620,7 @@ refuse_foreign_views(Node *node, void *context)
 	check_stack_depth();
 	view = relation_open(rte->relid, AccessShareLock);
 	if (!superuser_arg(view->rd_rel->relowner))
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("invalid mapping of entity type \"%s\"", loading_type),
-				 errdetail("The superuser \"%s\" has mapped it, and what the view \"%s\" of \"%s\" calls would run with these rights.",
-						   GetUserNameFromId(check->table->owner, true), RelationGetRelationName(view),
-						   GetUserNameFromId(view->rd_rel->relowner, true)),
-				 errhint("Let the view's owner map it (authz.entity_mapper_grant), or give the view to a superuser.")));
+		refuse_foreign(check->table, "view", RelationGetRelationName(view), view->rd_rel->relowner, "calls");
 	inner.view = rte->relid;
 	refuse_foreign_views((Node *) view_query(view), &inner);
 	relation_close(view, AccessShareLock);

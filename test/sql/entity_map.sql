@@ -321,9 +321,14 @@ CREATE VIEW lair.over AS SELECT id FROM (SELECT b.id FROM lair.bait b) x;
 SELECT authz.map_entity_type('Bait', 'lair.bait', 'id');
 SELECT authz.map_entity_type('Bait', 'lair.over', 'id');
 SELECT authz.map_entity_type('Bait', 'lair.trap', 'id', "where" => 'id IN (SELECT id FROM lair.bait)', security => 'invoker');
+-- Nor what a function of others does, in the mapping's own condition or in a superuser's view.
+SELECT authz.map_entity_type('Bait', 'lair.trap', 'id', "where" => 'lair.spring(id)');
+CREATE VIEW lair.under AS SELECT id FROM lair.trap WHERE (SELECT lair.spring(id)) ORDER BY lair.spring(id);
+SELECT authz.map_entity_type('Bait', 'lair.under', 'id');
 \set SHOW_CONTEXT errors
 -- A view that changes hands after it was mapped.
 ALTER VIEW lair.bait OWNER TO CURRENT_USER;
+ALTER FUNCTION lair.spring(int) OWNER TO CURRENT_USER;
 SELECT authz.map_entity_type('Bait', 'lair.over', 'id');
 SELECT authz.authz_check('User::"1"', 'Action::"view"', 'Bait::"1"', '{}', NULL, 'secret');
 ALTER VIEW lair.bait OWNER TO regress_mapper;
