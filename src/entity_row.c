@@ -424,7 +424,8 @@ segment_append(StringInfo id, const char *text, size_t len)
 
 /*
  * Has the row, which an index found, this very id?  Equal is not the same.  The
- * row is in a slot, or a tuple.
+ * row is in a slot, or a tuple whose page is locked: there no other page is read
+ * for it, and the index has to tell of one that is compressed or elsewhere.
  */
 static bool
 row_keys_are(AuthzMapTable *table, TupleTableSlot *slot, HeapTuple tuple,
@@ -441,6 +442,10 @@ row_keys_are(AuthzMapTable *table, TupleTableSlot *slot, HeapTuple tuple,
 		size_t		lens[2];
 
 		if (isnull)
+			return false;
+		if (slot == NULL && TupleDescAttr(desc, column->attnum - 1)->attlen == -1 &&
+			(VARATT_IS_EXTERNAL(DatumGetPointer(value)) ||
+			 VARATT_IS_COMPRESSED(DatumGetPointer(value))))
 			return false;
 		switch (column->kind)
 		{

@@ -148,6 +148,17 @@ SELECT * FROM house();
 SELECT * FROM house();
 SELECT count(*) FROM public.box WHERE hall <> 7;
 
+-- Ids that are compressed in the row.
+CREATE TABLE public.long (id text PRIMARY KEY, level int);
+INSERT INTO public.long SELECT repeat('long', 700) || i, i % 10 FROM generate_series(1, 50) i;
+SELECT count(*) FILTER (WHERE pg_column_size(id) < 1000) AS compressed FROM public.long;
+SELECT authz.map_entity_type('Long', 'long', 'id', '["level"]');
+SELECT count(*) AS rows, count(*) FILTER (WHERE authz.authz_check('User::"low"', 'Action::"view"', authz.entity_uid('Long', id), policy_set => 'other') <> (level = 3)) AS wrong FROM public.long, generate_series(1, 2);
+UPDATE public.long SET level = level + 1 WHERE level < 9;
+SELECT count(*) AS rows, count(*) FILTER (WHERE authz.authz_check('User::"low"', 'Action::"view"', authz.entity_uid('Long', id), policy_set => 'other') <> (level = 3)) AS wrong FROM public.long, generate_series(1, 2);
+SELECT authz.unmap_entity_type('Long');
+DROP TABLE public.long;
+
 -- Integers as jsonb has them are those of the policies, each equal to itself alone.
 CREATE TABLE public.number AS SELECT n::numeric FROM unnest(ARRAY['0', '1', '-1', '7', '9999', '10000', '-10000', '10001', '99999999', '100000000', '100000001', '-123456789012', '1000000000000', '9999999999999999',
 	'10000000000000000', '-99990000', '123400000000', '100000000000000000', '9223372036854775807', '-9223372036854775808', '1e3', '20000000000000000']) n;
