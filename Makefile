@@ -37,7 +37,7 @@ ISOLATION += audit_move
 ISOLATION += entity_map entity_serializable entity_kept
 ISOLATION += audit_month audit_create
 ISOLATION += user_stats protect_plan
-ISOLATION += identity_reset identity_race
+ISOLATION += identity_reset identity_race users_follow
 ISOLATION_OPTS = --inputdir=test/isolation --load-extension=authz
 
 EXTRA_CLEAN = test/results test/regression.diffs test/regression.out \

@@ -368,6 +368,11 @@ BEGIN
 	END IF;
 	/* Nobody writes between the rows that are there and those to come. */
 	EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', name);
+	/* Another table may have got the name while this waited. */
+	IF to_regclass(name) IS DISTINCT FROM relation THEN
+		RAISE EXCEPTION 'table "%" was renamed meanwhile', name
+			USING ERRCODE = 'object_in_use';
+	END IF;
 	EXECUTE format('CREATE TRIGGER authz_users_followed AFTER INSERT OR UPDATE OR DELETE ON %s'
 				   ' FOR EACH ROW EXECUTE FUNCTION authz.users_followed(%L, %L, %L, %L, %L)',
 				   name, key, email, coalesce(password, ''), coalesce(active, ''), name);
