@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * entity_plan.c
- *	  Planning queries on the tables that entities are mapped to.
+ *	  Planning and running queries on the tables that entities are mapped to.
  *
  * The planner evaluates immutable functions of constants, also those that the
  * owner of a table has written into the predicate of an index, a constraint, a
@@ -142,6 +142,22 @@ plan_guarded(Query *query, const char *text, int options, ParamListInfo params)
 	AtEOXact_GUC(false, level);
 	SetUserIdAndSecContext(user, security);
 	return plan;
+}
+
+int
+authz_settings_pin(void)
+{
+	int			level = NewGUCNestLevel();
+
+	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+	return level;
+}
+
+void
+authz_settings_unpin(int level)
+{
+	AtEOXact_GUC(false, level);
 }
 
 void

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * entity_plan.h
- *	  Planning queries on the tables that entities are mapped to.
+ *	  Planning and running queries on the tables that entities are mapped to.
  *
  *-------------------------------------------------------------------------
  */
@@ -14,6 +14,13 @@
  * the caller says again when the query has run, after an error too.
  */
 extern const char *authz_plan_as_owner(const char *query);
+
+/*
+ * Names mean what they mean in pg_catalog, until the level is unpinned; then no
+ * parameter is as code that ran meanwhile has set it.
+ */
+extern int	authz_settings_pin(void);
+extern void authz_settings_unpin(int level);
 
 extern void authz_plan_init(void);
 

@@ -40,6 +40,7 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
+#include "utils/guc.h"
 #include "utils/inet.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -607,6 +608,7 @@ executor_rows(AuthzMapTable *table, Datum *keys, TupleDesc *desc, List **rows)
 	Oid			user;
 	int			security;
 	const char *outer = authz_plan_as_owner(NULL);
+	int			level;
 
 	check_stack_depth();
 	GetUserIdAndSecContext(&user, &security);
@@ -616,7 +618,10 @@ executor_rows(AuthzMapTable *table, Datum *keys, TupleDesc *desc, List **rows)
 		if (OidIsValid(as))
 			SetUserIdAndSecContext(as, security | SECURITY_LOCAL_USERID_CHANGE |
 								   SECURITY_RESTRICTED_OPERATION);
+		/* Nothing of the caller's gets these rights, and who wrote the view sets nothing of the caller's. */
+		level = OidIsValid(as) ? authz_settings_pin() : NewGUCNestLevel();
 		*rows = executor_query(table, keys, desc, CurrentMemoryContext);
+		authz_settings_unpin(level);
 	}
 	PG_FINALLY();
 	{

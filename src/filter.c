@@ -477,22 +477,6 @@ authz_explain_filter(PG_FUNCTION_ARGS)
 
 /* ------------------------------------------------------------------- lists */
 
-int
-authz_filter_pin_path(void)
-{
-	int			level = NewGUCNestLevel();
-
-	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_SAVE, true, 0, false);
-	return level;
-}
-
-void
-authz_filter_unpin_path(int level)
-{
-	AtEOXact_GUC(true, level);
-}
-
 /* Who owns authz.entities. */
 static Oid
 entities_owner(void)
@@ -521,7 +505,7 @@ list_run(FunctionCallInfo fcinfo, Oid as, const char *query)
 		if (OidIsValid(as))
 			SetUserIdAndSecContext(as, security | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
 		/* No operator or function of the caller's gets these rights. */
-		level = authz_filter_pin_path();
+		level = authz_settings_pin();
 		if (SPI_connect() != SPI_OK_CONNECT)
 			elog(ERROR, "SPI_connect failed");
 		if (SPI_execute(query, true, 0) != SPI_OK_SELECT)
@@ -535,7 +519,7 @@ list_run(FunctionCallInfo fcinfo, Oid as, const char *query)
 			tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, &uid, &isnull);
 		}
 		SPI_finish();
-		authz_filter_unpin_path(level);
+		authz_settings_unpin(level);
 	}
 	PG_FINALLY();
 	{

@@ -31,8 +31,4 @@ extern char *authz_filter_sealed_text(const char *set, int64 version, const char
 extern bool authz_filter_find_policy(const AuthzPolicyVersion *version, text *id,
 									 CedarPolicy *policy);
 
-/* Names mean what they mean in pg_catalog, until the level is unpinned. */
-extern int	authz_filter_pin_path(void);
-extern void authz_filter_unpin_path(int level);
-
 #endif							/* AUTHZ_FILTER_H */

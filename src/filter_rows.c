@@ -28,6 +28,7 @@
 #include "utils/ruleutils.h"
 #include "utils/timestamp.h"
 
+#include "entity_plan.h"
 #include "entity_row.h"
 #include "entity_uid.h"
 #include "error.h"
@@ -581,9 +582,9 @@ authz_filter_where(const AuthzFilterRows *rows)
 	if (quals == NULL)
 		return NULL;
 	/* Qualified, whatever the caller's path is: the text may be read under another. */
-	level = authz_filter_pin_path();
+	level = authz_settings_pin();
 	where = deparse_expression(quals, deparse_context_for(rows->alias_name, relid), true, false);
-	authz_filter_unpin_path(level);
+	authz_settings_unpin(level);
 	return where;
 }
 

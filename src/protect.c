@@ -68,6 +68,7 @@
 #include "cedar/index.h"
 #include "check.h"
 #include "entity.h"
+#include "entity_plan.h"
 #include "entity_row.h"
 #include "entity_uid.h"
 #include "error.h"
@@ -954,7 +955,7 @@ condition_parse(const char *condition, Oid relid, const char *alias, Oid check_a
 							   quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)),
 														  get_rel_name(relid)),
 							   quote_identifier(alias), condition);
-	int			level = authz_filter_pin_path();
+	int			level = authz_settings_pin();
 	List	   *raw = pg_parse_query(sql);
 	Query	   *query = parse_analyze_fixedparams(linitial_node(RawStmt, raw), sql, NULL, 0, NULL);
 
@@ -962,7 +963,7 @@ condition_parse(const char *condition, Oid relid, const char *alias, Oid check_a
 	if (OidIsValid(check_as))
 		setRuleCheckAsUser(query->jointree->quals, check_as);
 	query = linitial_node(Query, QueryRewrite(query));
-	authz_filter_unpin_path(level);
+	authz_settings_unpin(level);
 	return query->jointree->quals;
 }
 

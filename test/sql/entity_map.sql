@@ -378,6 +378,33 @@ DO $$ BEGIN
 EXCEPTION WHEN insufficient_privilege THEN
 	RAISE NOTICE 'not sprung';
 END $$;
+-- Nor does what a mapping calls find the caller's objects, or set anything for who asks.
+CREATE FUNCTION app.helper(int) RETURNS boolean LANGUAGE sql AS 'SELECT true';
+CREATE FUNCTION app.calls(int) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RETURN helper($1); END $$;
+SELECT authz.map_entity_type('Calling', 'lair.planned', 'id', attrs => '["n"]', "where" => 'app.calls(id)');
+SET ROLE regress_mapper;
+CREATE FUNCTION lair.helper(int) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RETURN lair.is_mine($1); END $$;
+CREATE FUNCTION lair.poison(int) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM set_config('search_path', 'lair', false), set_config('request.jwt.claims', '{"sub": "root"}', false);
+	RETURN true;
+END $$;
+CREATE VIEW lair.poisonous AS SELECT * FROM lair.planned WHERE lair.poison(id);
+SELECT authz.map_entity_type('Poisonous', 'lair.poisonous', 'id', attrs => '["n"]');
+RESET ROLE;
+BEGIN;
+SET LOCAL search_path = lair, app;
+DO $$ BEGIN
+	PERFORM authz.authz_check('User::"1"', 'Action::"view"', 'Calling::"1"', '{}', NULL, 'planned');
+	RAISE WARNING 'found the caller''s';
+EXCEPTION WHEN undefined_function THEN
+	RAISE WARNING 'found none';
+END $$;
+ROLLBACK;
+SELECT authz.authz_check('User::"1"', 'Action::"view"', 'Poisonous::"1"', '{}', NULL, 'planned');
+SELECT authz.authz_resources('User::"1"', 'Action::"view"', 'Poisonous', policy_set => 'planned');
+SELECT current_setting('search_path') LIKE '%lair%' AS path, current_setting('request.jwt.claims', true) LIKE '%root%' AS claims;
+SELECT authz.unmap_entity_type('Calling'), authz.unmap_entity_type('Poisonous');
 DELETE FROM authz.policies WHERE policy_set = 'planned';
 SELECT authz.unmap_entity_type('Planned'), authz.unmap_entity_type('Parted'), authz.unmap_entity_type('Asked'), authz.unmap_entity_type('Turned');
 DROP SCHEMA lair CASCADE;
