@@ -654,7 +654,8 @@ authz_bytes_equal(PG_FUNCTION_ARGS)
  *
  * Runs a command with two parameters with the rights of the table's owner, as
  * foreign keys do: its triggers, rules and constraints are code of the owner,
- * and get no more rights than that.  Gives how many rows it processed.
+ * and get no more rights than that; what they set is undone.  Gives how many
+ * rows it processed.
  */
 Datum
 authz_execute_as_owner(PG_FUNCTION_ARGS)
@@ -668,6 +669,7 @@ authz_execute_as_owner(PG_FUNCTION_ARGS)
 	int			context;
 	int			rc;
 	int64		processed;
+	int			level = NewGUCNestLevel();
 
 	GetUserIdAndSecContext(&user, &context);
 	SetUserIdAndSecContext(rel->rd_rel->relowner,
@@ -678,6 +680,7 @@ authz_execute_as_owner(PG_FUNCTION_ARGS)
 		elog(ERROR, "SPI_execute_with_args: %s", SPI_result_code_string(rc));
 	processed = (int64) SPI_processed;
 	SPI_finish();
+	AtEOXact_GUC(false, level);
 	SetUserIdAndSecContext(user, context);
 	table_close(rel, NoLock);
 	PG_RETURN_INT64(processed);

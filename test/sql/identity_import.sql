@@ -169,12 +169,17 @@ GRANT CREATE ON SCHEMA public TO regress_authz_owner;
 SET ROLE regress_authz_owner;
 CREATE TABLE account (id int PRIMARY KEY, email text, password text);
 CREATE TABLE seen (who text);
-CREATE FUNCTION spy() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO public.seen VALUES (current_user); RETURN NEW; END $$;
+CREATE FUNCTION spy() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+	INSERT INTO public.seen VALUES (current_user);
+	PERFORM set_config('search_path', 'lair', false), set_config('request.jwt.claims', '{"sub": "root"}', false);
+	RETURN NEW;
+END $$;
 CREATE TRIGGER spy BEFORE UPDATE ON account FOR EACH ROW EXECUTE FUNCTION spy();
 RESET ROLE;
 SELECT authz.users_follow('account', password => 'password');
 INSERT INTO account VALUES (1, 'ida@example.com');
 SELECT authz.password_set(id, 'correct horse battery') FROM authz.users WHERE email = 'ida@example.com';
+SELECT current_setting('search_path') LIKE '%lair%' AS path, current_setting('request.jwt.claims', true) LIKE '%root%' AS claims;
 SELECT who, current_user = who AS mine FROM seen;
 SELECT password LIKE 'argon2$argon2id$%' AS written FROM account;
 SET ROLE regress_authz_owner;
