@@ -30,6 +30,8 @@ BEGIN
 	END IF;
 	/* Of a list, the last one is what the nearest proxy has seen. */
 	value := btrim(regexp_replace(authz.http_client_header(header), '^.*,', ''));
+	/* Some put the port behind it. */
+	value := regexp_replace(value, '^([0-9.]+):[0-9]+$|^[[](.*)](:[0-9]+)?$', E'\\1\\2');
 	BEGIN
 		RETURN value::inet;
 	EXCEPTION WHEN invalid_text_representation THEN
