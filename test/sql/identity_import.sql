@@ -175,8 +175,11 @@ CREATE FUNCTION spy() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
 	RETURN NEW;
 END $$;
 CREATE TRIGGER spy BEFORE UPDATE ON account FOR EACH ROW EXECUTE FUNCTION spy();
+CREATE FUNCTION is_mine(int) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN IF current_user <> 'regress_authz_owner' THEN RAISE EXCEPTION 'called by another'; END IF; RETURN true; END $$;
+CREATE INDEX account_index ON account (email) WHERE is_mine(1);
 RESET ROLE;
-SELECT authz.users_follow('account', password => 'password');
+SELECT authz.users_follow('account', password => 'password'), current_user = session_user AS myself;
+DROP INDEX account_index;
 INSERT INTO account VALUES (1, 'ida@example.com');
 SELECT authz.password_set(id, 'correct horse battery') FROM authz.users WHERE email = 'ida@example.com';
 SELECT current_setting('search_path') LIKE '%lair%' AS path, current_setting('request.jwt.claims', true) LIKE '%root%' AS claims;
