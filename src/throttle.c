@@ -16,6 +16,8 @@
  * with the fewest failures, and the newcomer takes over its count, as far as
  * that makes nobody wait.  A flood of other subjects neither blocks those who
  * are not counted yet, nor drives out one with more failures than its own.
+ * Requests (registrations, resets) cost nothing, so theirs are given up before
+ * any failure's.
  *
  * Locking: a byte range of the file for each bucket, by fcntl().  The kernel
  * releases it when a backend dies.  Nothing under the lock can raise.  The
@@ -291,6 +293,20 @@ throttle_delay(AuthzThrottleKind kind, uint32 count)
 	return over >= 20 ? login_max_delay : Min(1 << over, login_max_delay);
 }
 
+/* Does a full bucket give up a before b? */
+static bool
+entry_goes_before(const ThrottleEntry *a, const ThrottleEntry *b)
+{
+	bool		a_request = a->kind == AUTHZ_THROTTLE_REQUEST;
+	bool		b_request = b->kind == AUTHZ_THROTTLE_REQUEST;
+
+	if (a->key == 0 || b->key == 0)
+		return b->key != 0;
+	if (a_request != b_request)
+		return a_request;
+	return a->count < b->count || (a->count == b->count && a->last < b->last);
+}
+
 /* The entry of a key, made when it is missing; the bucket is locked. */
 static ThrottleEntry *
 entry_find(ThrottleEntry *bucket, uint64 key, bool make, int64 now,
@@ -306,8 +322,7 @@ entry_find(ThrottleEntry *bucket, uint64 key, bool make, int64 now,
 			return entry;
 		if (entry->key != 0 && entry_is_over(entry, now))
 			memset(entry, 0, sizeof(*entry));
-		if (victim == NULL || entry->count < victim->count ||
-			(entry->count == victim->count && entry->last < victim->last))
+		if (victim == NULL || entry_goes_before(entry, victim))
 			victim = entry;
 	}
 	if (!make)

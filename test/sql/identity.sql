@@ -297,6 +297,11 @@ SELECT count(*) FROM generate_series(1, 12) WHERE authz.throttle_reserve('accoun
 RESET authz.login_account_failures;
 SELECT max(authz.throttle_reserve('account', 'flood ' || i)) AS blocked FROM generate_series(1, 250000 / least(:slow, 5)) i;
 SELECT failures FROM authz.throttles() WHERE subject = 'target';
+-- Nor does one of requests, which cost nothing, however many there are of each.
+SELECT count(*) AS counted_before FROM authz.throttles() WHERE kind = 'account' \gset
+SELECT count(authz.throttle_reserve('request', 'flood ' || i)) > 0 AS flooded FROM generate_series(1, 20) n, generate_series(1, 16000 / least(:slow, 5)) i;
+SELECT failures FROM authz.throttles() WHERE subject = 'target';
+SELECT count(*) > :counted_before - 2100 AS one_of_a_bucket_at_most FROM authz.throttles() WHERE kind = 'account';
 -- Nor does it lock who is not counted yet, where few failures lock.
 SET authz.login_lock_failures = 4;
 SELECT authz.throttle_reserve('account', 'newcomer'), authz.throttle_reserve('account', 'newcomer'), authz.throttle_reserve('account', 'newcomer');
