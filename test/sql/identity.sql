@@ -269,8 +269,12 @@ RESET authz.login_address_failures;
 SET authz.login_address_failures = 2;
 SELECT authz.register('frank@example.com', 'correct horse battery', '192.0.2.3')::jsonb->>'email' AS email,
 	authz.request_password_reset('nobody@example.com', '192.0.2.3')::jsonb->>'password_reset' AS reset;
-SELECT authz.register('gina@example.com', 'correct horse battery', '192.0.2.3')::jsonb - 'error_description' AS refused,
-	authz.request_password_reset('frank@example.com', '192.0.2.3')::jsonb - 'error_description' AS refused;
+-- (Some more, so that the wait is longer than this test.)
+SET authz.login_address_failures = 1000;
+SELECT count(*) FROM generate_series(1, 10) WHERE authz.throttle_reserve('request', '192.0.2.3') = 0;
+SET authz.login_address_failures = 2;
+SELECT authz.register('gina@example.com', 'correct horse battery', '192.0.2.3')::jsonb - 'error_description' - 'retry_after' AS refused,
+	authz.request_password_reset('frank@example.com', '192.0.2.3')::jsonb - 'error_description' - 'retry_after' AS refused;
 SELECT authz.register('gina@example.com', 'correct horse battery', '192.0.2.4')::jsonb->>'email' AS email,
 	authz.request_password_reset('frank@example.com')::jsonb->>'password_reset' AS reset;
 SELECT subject, failures, blocked_until > now() AS blocked FROM authz.throttles() WHERE kind = 'request' ORDER BY subject;
