@@ -137,8 +137,11 @@ BEGIN
 		BEGIN
 			PERFORM authz.audit_write(json_build_array(record));
 		EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded THEN
+			/* What it says of a person can be erased, as of any record; what of that is broken goes. */
 			PERFORM authz.audit_write(json_build_array(json_build_object(
-				'event', 'audit_lost', 'details', json_build_object('record', left(record::text, 10000)))));
+				'event', 'audit_lost', 'account', record->>'account', 'details', json_build_object('record',
+					left((SELECT json_object_agg(m.key, m.value) FROM json_each(record) m
+						  WHERE m.key NOT IN ('account', 'user_id', 'address', 'user_agent'))::text, 10000)))));
 		END;
 	END LOOP;
 END
@@ -278,6 +281,19 @@ ALTER TABLE authz.gateway_roles ENABLE ALWAYS TRIGGER audit;
 ALTER TABLE authz.trusted_issuers ENABLE ALWAYS TRIGGER audit;
 ALTER TABLE authz.entity_mappings ENABLE ALWAYS TRIGGER audit;
 
+CREATE FUNCTION authz.audit_actor() RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN authz.current_principal();
+/* Claims that do not tell whose they are keep nothing from being written: they name nobody. */
+EXCEPTION WHEN object_not_in_prerequisite_state OR invalid_parameter_value OR invalid_text_representation THEN
+	RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION authz.audit_actor() IS 'Who is asking, as the text of a uid; null where that is not known, or not for certain';
+
 /*
  * What becomes of users.  Who imports them, or has a table that is followed,
  * knows who came; what is restored began before.
@@ -288,7 +304,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
 	PERFORM authz.audit_write(r.records)
-		FROM (SELECT json_agg(json_build_object('event', 'user_created', 'actor', authz.current_principal()::text,
+		FROM (SELECT json_agg(json_build_object('event', 'user_created', 'actor', authz.audit_actor(),
 						'target', authz.user_uid(u.id)::text, 'user_id', u.id)) AS records
 			  FROM (SELECT n.id, row_number() OVER () / 10000 AS batch FROM new n
 					WHERE n.source IS NULL AND n.created_at >= now()) u
@@ -315,7 +331,7 @@ BEGIN
 	/* What goes with its user is told by the user's going; the first password, by the coming. */
 	IF (FOUND OR TG_TABLE_NAME = 'users') AND (TG_OP <> 'INSERT' OR created < now()) THEN
 		PERFORM authz.audit_write(json_build_array(json_build_object('event', TG_ARGV[0],
-			'actor', authz.current_principal()::text, 'target', authz.user_uid(about)::text,
+			'actor', authz.audit_actor(), 'target', authz.user_uid(about)::text,
 			/* Of who is gone, nothing that names a person. */
 			'user_id', CASE WHEN TG_ARGV[0] <> 'user_deleted' THEN about END)));
 	END IF;
@@ -459,5 +475,5 @@ COMMENT ON FUNCTION authz.user_forget(uuid) IS
 REVOKE ALL ON TABLE authz.audit_logs, authz.audit_logs_default, authz.audit_personal FROM PUBLIC;
 REVOKE ALL ON FUNCTION authz.audit_write(json), authz.audit_keep(json), authz.audit_write_drained(json, bigint, authz.audit_logs[]),
 	authz.audit_write_decisions(authz.audit_logs[]), authz.audit_failure(text, uuid, json), authz.audit_drain(integer), authz.audit_state(),
-	authz.audit_session(), authz.audit_key(), authz.audit_configuration(), authz.audit_users_created(), authz.audit_user(),
+	authz.audit_session(), authz.audit_key(), authz.audit_configuration(), authz.audit_actor(), authz.audit_users_created(), authz.audit_user(),
 	authz.user_uid(uuid), authz.user_export(uuid), authz.user_forget(uuid) FROM PUBLIC;

@@ -590,6 +590,27 @@ refuse_foreign_function(Oid function, void *context)
 }
 
 /*
+ * A foreign table, or one among a table's partitions and children, is read by a
+ * wrapper as who reads it; who owns it says from where.
+ */
+static void
+refuse_foreign_tables(const AuthzMapTable *table, Oid relid, bool children)
+{
+	List	   *relids = children ? find_all_inheritors(relid, AccessShareLock, NULL) : list_make1_oid(relid);
+	ListCell   *lc;
+
+	foreach(lc, relids)
+	{
+		Relation	rel = relation_open(lfirst_oid(lc), AccessShareLock);
+
+		if (rel->rd_rel->relkind == RELKIND_FOREIGN_TABLE && !superuser_arg(rel->rd_rel->relowner))
+			refuse_foreign(table, "foreign table", RelationGetRelationName(rel), rel->rd_rel->relowner, "asks for");
+		relation_close(rel, AccessShareLock);
+	}
+	list_free(relids);
+}
+
+/*
  * What a view calls runs with the rights with which it is read, and who owns it
  * can put anything into it at any time; so can who owns a function.  So a
  * superuser's mapping reads no views of others, and calls none of their functions.
@@ -616,7 +637,10 @@ refuse_foreign_views(Node *node, void *context)
 		return false;
 	depends_on(check->maps, rte->relid);
 	if (get_rel_relkind(rte->relid) != RELKIND_VIEW)
+	{
+		refuse_foreign_tables(check->table, rte->relid, rte->inh);
 		return false;
+	}
 	check_stack_depth();
 	view = relation_open(rte->relid, AccessShareLock);
 	if (!superuser_arg(view->rd_rel->relowner))

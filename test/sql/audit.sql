@@ -125,9 +125,11 @@ SELECT count(event) = ring::integer AS cut FROM ring LEFT JOIN authz.audit_logs 
 		AND target = authz.entity_uid('Doc', E'\n' || left(:'long', 395))::text GROUP BY ring;
 
 -- A record that cannot be written keeps no other from being written.
-SELECT authz.audit_keep('{"event": "login_failed", "address": "nowhere"}') = ring, authz.audit_keep('{"event": "logout", "actor": "after"}') = ring FROM ring;
+SELECT authz.audit_keep('{"event": "login_failed", "account": "lost@example.com", "address": "nowhere"}') = ring, authz.audit_keep('{"event": "logout", "actor": "after"}') = ring FROM ring;
 SELECT authz.audit_drain() = CASE WHEN ring THEN 2 ELSE 0 END AS drained FROM ring;
-SELECT count(details) = ring::integer AS kept_as_lost FROM ring LEFT JOIN authz.audit_logs ON event = 'audit_lost' AND details->>'record' LIKE '%nowhere%' GROUP BY ring;
+SELECT count(details) = ring::integer AS kept_as_lost FROM ring LEFT JOIN authz.audit_logs ON event = 'audit_lost' AND details->>'record' LIKE '%login_failed%' GROUP BY ring;
+-- What it says of a person is where it can be erased.
+SELECT count(account) = ring::integer AS account, count(*) FILTER (WHERE details::text ~ 'lost@|nowhere') AS elsewhere FROM ring LEFT JOIN (authz.audit_logs JOIN authz.audit_personal USING (id)) ON event = 'audit_lost' GROUP BY ring;
 SELECT count(event) = ring::integer AS behind_it FROM ring LEFT JOIN authz.audit_logs ON actor = 'after' GROUP BY ring;
 
 -- Months: made on demand; what had gone to the default partition moves.

@@ -70,6 +70,23 @@ UPDATE authz.users SET active = false WHERE id = :'alice';
 COMMIT;
 SELECT * FROM recorded();
 
+-- Where that is not certain, nobody: claims of a gateway while issuers are trusted, claims that are none.
+CREATE ROLE regress_authz_gateway SUPERUSER LOGIN;
+SELECT authz.gateway_register('regress_authz_gateway');
+INSERT INTO authz.trusted_issuers (issuer, audience, jwks) VALUES ('https://idp.example.com', 'example', '{"keys": []}');
+SET SESSION AUTHORIZATION regress_authz_gateway;
+SET request.jwt.claims = '{"sub": "x"}';
+SELECT authz.current_principal();
+UPDATE authz.users SET active = true WHERE id = :'alice';
+SET request.jwt.claims = 'no json';
+UPDATE authz.users SET active = false WHERE id = :'alice';
+RESET request.jwt.claims;
+RESET SESSION AUTHORIZATION;
+DELETE FROM authz.trusted_issuers;
+SELECT authz.gateway_unregister('regress_authz_gateway');
+DROP ROLE regress_authz_gateway;
+SELECT event, about, by FROM recorded() WHERE event <> 'configuration_change';
+
 -- What an import brings is one record; what is followed is the application's, but for what changes.
 SELECT imported, skipped FROM authz.import_users('supabase', '[{"id": "11111111-1111-4111-8111-111111111111", "email": "dave@example.com", "encrypted_password": "$2b$04$abcdefghijklmnopqrstuuZFCIPKTMPqa2TVCwbpOlyhpGIHgJKJu", "created_at": "2024-01-01T00:00:00Z"}, {"email": "nobody"}]');
 SELECT * FROM recorded();

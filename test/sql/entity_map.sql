@@ -326,6 +326,26 @@ SELECT authz.map_entity_type('Bait', 'lair.trap', 'id', "where" => 'lair.spring(
 CREATE VIEW lair.under AS SELECT id FROM lair.trap WHERE (SELECT lair.spring(id)) ORDER BY lair.spring(id);
 SELECT authz.map_entity_type('Bait', 'lair.under', 'id');
 \set SHOW_CONTEXT errors
+-- Nor a foreign table of others, which a wrapper reads as who has mapped it.
+RESET ROLE;
+CREATE FOREIGN DATA WRAPPER regress_wrapper;
+CREATE SERVER regress_server FOREIGN DATA WRAPPER regress_wrapper;
+GRANT USAGE ON FOREIGN SERVER regress_server TO regress_mapper;
+SET ROLE regress_mapper;
+CREATE FOREIGN TABLE lair.abroad (id int) SERVER regress_server;
+CREATE TABLE lair.whole (id int) PARTITION BY LIST (id);
+CREATE FOREIGN TABLE lair.part PARTITION OF lair.whole FOR VALUES IN (1) SERVER regress_server;
+CREATE TABLE lair.parent (id int);
+CREATE FOREIGN TABLE lair.child () INHERITS (lair.parent) SERVER regress_server;
+SELECT authz.map_entity_type('Abroad', 'lair.abroad', 'id');
+SELECT authz.unmap_entity_type('Abroad');
+SET ROLE regress_admin;
+\set SHOW_CONTEXT never
+SELECT authz.map_entity_type('Bait', 'lair.abroad', 'id');
+SELECT authz.map_entity_type('Bait', 'lair.whole', 'id');
+SELECT authz.map_entity_type('Bait', 'lair.parent', 'id');
+SELECT authz.map_entity_type('Bait', 'lair.trap', 'id', "where" => 'id IN (SELECT id FROM lair.whole)');
+\set SHOW_CONTEXT errors
 -- A view that changes hands after it was mapped.
 ALTER VIEW lair.bait OWNER TO CURRENT_USER;
 ALTER FUNCTION lair.spring(int) OWNER TO CURRENT_USER;
@@ -409,6 +429,7 @@ DELETE FROM authz.policies WHERE policy_set = 'planned';
 SELECT authz.unmap_entity_type('Planned'), authz.unmap_entity_type('Parted'), authz.unmap_entity_type('Asked'), authz.unmap_entity_type('Turned');
 DROP SCHEMA lair CASCADE;
 RESET ROLE;
+DROP FOREIGN DATA WRAPPER regress_wrapper CASCADE;
 DROP ROLE regress_admin;
 
 -- A view that asks for a decision while one is being made.
