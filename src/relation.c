@@ -53,6 +53,8 @@ relation_invalidated(Datum arg, Oid relid)
 		relid == relations.entity_mappings ||
 		relid == relations.sessions ||
 		relid == relations.sessions_pkey ||
+		relid == relations.users ||
+		relid == relations.users_pkey ||
 		relid == relations.session_changes ||
 		relid == relations.user_stats ||
 		relid == relations.user_stats_pkey ||
@@ -124,6 +126,8 @@ authz_relations(void)
 	found.gateway_roles_pkey = relation_find(schema, "gateway_roles_pkey");
 	found.sessions = relation_find(schema, "sessions");
 	found.sessions_pkey = relation_find(schema, "sessions_pkey");
+	found.users = relation_find(schema, "users");
+	found.users_pkey = relation_find(schema, "users_pkey");
 	found.session_changes = relation_find(schema, "session_changes");
 	found.user_stats = relation_find(schema, "user_stats");
 	found.user_stats_pkey = relation_find(schema, "user_stats_pkey");

@@ -35,6 +35,8 @@ typedef struct AuthzRelations
 	Oid			gateway_roles_pkey;
 	Oid			sessions;
 	Oid			sessions_pkey;
+	Oid			users;
+	Oid			users_pkey;
 	Oid			session_changes;
 	Oid			user_stats;
 	Oid			user_stats_pkey;
@@ -107,6 +109,9 @@ typedef struct AuthzRelations
 #define Anum_sessions_ended_at		7
 #define Anum_sessions_access_jtis	14
 #define Anum_sessions_duration		9
+
+#define Anum_users_id		1
+#define Anum_users_active	8
 
 #define Anum_user_stats_user_id					1
 #define Anum_user_stats_login_count				2

@@ -31,6 +31,7 @@
 #include "utils/uuid.h"
 
 #include "error.h"
+#include "entity_uid.h"
 #include "relation.h"
 #include "session.h"
 #include "token.h"
@@ -204,6 +205,57 @@ authz_session_require_live(Jsonb *claims)
 				(errcode(AUTHZ_ERRCODE_HTTP_401),
 				 errmsg("the session has ended"),
 				 errhint("Sign in again.")));
+}
+
+/* Is it the text of a uuid, as uuid_out gives it? */
+static bool
+is_uuid(const char *s, size_t len)
+{
+	if (len != 36)
+		return false;
+	for (size_t i = 0; i < len; i++)
+	{
+		if (i == 8 || i == 13 || i == 18 || i == 23 ? s[i] != '-' :
+			!((s[i] >= '0' && s[i] <= '9') || (s[i] >= 'a' && s[i] <= 'f')))
+			return false;
+	}
+	return true;
+}
+
+void
+authz_session_require_active(Datum principal)
+{
+	AuthzRelations rels = *authz_relations();
+	EntityUidView uid = authz_uid_view(PG_DETOAST_DATUM_PACKED(principal));
+	Relation	users;
+	Snapshot	snapshot;
+	SysScanDesc scan;
+	ScanKeyData key;
+	HeapTuple	tuple;
+	bool		active = true;
+
+	if (uid.type_len != strlen(authz_principal_type) ||
+		memcmp(uid.type, authz_principal_type, uid.type_len) != 0 || !is_uuid(uid.id, uid.id_len))
+		return;
+	users = table_open(rels.users, AccessShareLock);
+	snapshot = RegisterSnapshot(GetCatalogSnapshot(rels.users));
+	ScanKeyInit(&key, Anum_users_id, BTEqualStrategyNumber, F_UUID_EQ,
+				DirectFunctionCall1(uuid_in, CStringGetDatum(pnstrdup(uid.id, uid.id_len))));
+	scan = systable_beginscan(users, rels.users_pkey, true, snapshot, 1, &key);
+	tuple = systable_getnext(scan);
+	if (HeapTupleIsValid(tuple))
+	{
+		bool		isnull;
+
+		active = DatumGetBool(heap_getattr(tuple, Anum_users_active, RelationGetDescr(users), &isnull));
+	}
+	systable_endscan(scan);
+	UnregisterSnapshot(snapshot);
+	table_close(users, NoLock);
+	if (!active)
+		ereport(ERROR,
+				(errcode(AUTHZ_ERRCODE_HTTP_401),
+				 errmsg("the user is not active")));
 }
 
 /* session_check() → void */

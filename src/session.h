@@ -18,6 +18,12 @@
  */
 extern void authz_session_require_live(Jsonb *claims);
 
+/*
+ * Raise PT401 when a principal, a uid that another issuer's subject is mapped to,
+ * is a user who is not active.  One look-up by primary key, as above.
+ */
+extern void authz_session_require_active(Datum principal);
+
 /* SQL's session_check(): that of the claims of who is asking. */
 extern Datum authz_session_check(PG_FUNCTION_ARGS);
 

@@ -224,6 +224,9 @@ pin_token(const char *text, size_t len, bool over_http, AuthzToken *token)
 		principal = (Datum) 0;
 	}
 
+	if (token->issuer != NULL)
+		authz_session_require_active(principal);
+
 	if (pinned_claims == NULL)
 		principal_pin(token->claims, token->issuer != NULL, principal);
 	else if (!principals_equal(pinned_principal, principal))

@@ -65,6 +65,17 @@ ROLLBACK;
 SELECT format('SELECT %L AS name, principal(token) FROM token WHERE name = %1$L', name) FROM token ORDER BY name \gexec
 SELECT principal(:'own');
 
+-- A subject that is a user here, who has to be active; one that is none need not be.
+INSERT INTO authz.users (id, email) VALUES ('11111111-1111-4111-8111-111111111111', 'alice@example.com');
+BEGIN;
+UPDATE authz.issuer_subjects SET principal = 'User::"11111111-1111-4111-8111-111111111111"';
+SELECT principal(token) FROM token WHERE name = 'alice';
+UPDATE authz.users SET active = false;
+SELECT principal(token) FROM token WHERE name = 'alice';
+DELETE FROM authz.users;
+SELECT principal(token) FROM token WHERE name = 'alice';
+ROLLBACK;
+DELETE FROM authz.users;
 -- jwt_verify: the issuer that is asked for, and no other.
 CREATE FUNCTION verified(name text, issuer text, audience text DEFAULT NULL) RETURNS text LANGUAGE sql AS $$
 	SELECT try('SELECT authz.jwt_verify($1[1], issuer => $1[2], audience => $1[3]) ->> ''sub''', t.token, issuer, audience) FROM token t WHERE t.name = verified.name
