@@ -157,6 +157,9 @@ COMMENT ON COLUMN authz.users.source IS 'Where the user came from: the name of a
 COMMENT ON COLUMN authz.users.source_key IS 'The user''s key there';
 CREATE INDEX idx_users_email_active ON authz.users (email_normalized) INCLUDE (id) WHERE active;
 COMMENT ON INDEX authz.idx_users_email_active IS 'Active users by email';
+/* Without last_login: then no sign-in's update could stay on its page. */
+CREATE INDEX users_unverified ON authz.users (created_at) WHERE email_verified_at IS NULL AND source IS NULL;
+COMMENT ON INDEX authz.users_unverified IS 'What user_purge looks at';
 SELECT pg_extension_config_dump('authz.users', '');
 
 CREATE TABLE authz.user_passwords (
@@ -289,6 +292,22 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION authz.outbox_purge(integer, interval) IS
 	'Removes at most max_rows messages that nobody took while they were of use: until their token expired, or for so long; says how many';
+
+CREATE FUNCTION authz.user_purge(max_rows integer DEFAULT 10000, retention interval DEFAULT '30 days') RETURNS bigint
+LANGUAGE sql VOLATILE
+BEGIN ATOMIC
+	WITH gone AS (
+		DELETE FROM authz.users
+		WHERE ctid = ANY (ARRAY(SELECT u.ctid FROM authz.users u
+								WHERE u.email_verified_at IS NULL AND u.source IS NULL AND u.created_at < now() - retention
+									AND u.last_login IS NULL
+									AND EXISTS (SELECT FROM authz.user_passwords p WHERE p.user_id = u.id)
+								ORDER BY u.created_at LIMIT max_rows FOR UPDATE SKIP LOCKED))
+		RETURNING 1)
+	SELECT count(*) FROM gone;
+END;
+COMMENT ON FUNCTION authz.user_purge(integer, interval) IS
+	'Removes at most max_rows users who registered longer than retention ago and have neither verified the address nor ever signed in; says how many. Who was invited, imported or is followed stays';
 
 CREATE FUNCTION authz.one_time_token_purge(max_rows integer DEFAULT 10000, retention interval DEFAULT '1 day') RETURNS bigint
 LANGUAGE sql VOLATILE
@@ -856,7 +875,7 @@ REVOKE ALL ON FUNCTION
 	authz.email_fold(text), authz.email_normalize(text),
 	authz.users_map(), authz.get_user(uuid), authz.get_users_batch(uuid[]),
 	authz.outbox_put(text, uuid, jsonb), authz.outbox_take(integer),
-	authz.outbox_purge(integer, interval), authz.one_time_token_purge(integer, interval),
+	authz.outbox_purge(integer, interval), authz.user_purge(integer, interval), authz.one_time_token_purge(integer, interval),
 	authz.one_time_token_create(uuid, text, interval, jsonb), authz.one_time_token_use(text, text),
 	authz.password_problem(text, text), authz.password_set(uuid, text, uuid),
 	authz.user_create(text, text, jsonb, boolean), authz.users_before_delete(), authz.users_after_delete(),

@@ -17,6 +17,7 @@ DECLARE
 	due date;
 	p record;
 	keep integer := authz.setting('authz.audit_retention');
+	unverified integer := authz.setting('authz.unverified_retention');
 	former_timeout text := current_setting('lock_timeout');
 BEGIN
 	IF pg_is_in_recovery() THEN
@@ -28,7 +29,7 @@ BEGIN
 		RETURN;
 	END IF;
 	/* What takes locks that others wait for comes last: they last until the commit. */
-	FOREACH step IN ARRAY '{audit_drain,sessions,one_time_tokens,second_factors,outbox,statistics,audit_personal,signing_keys,audit_partitions,audit_retention}'::text[] LOOP
+	FOREACH step IN ARRAY '{audit_drain,sessions,users,one_time_tokens,second_factors,outbox,statistics,audit_personal,signing_keys,audit_partitions,audit_retention}'::text[] LOOP
 		task := step;
 		result := NULL;
 		more := false;
@@ -59,6 +60,13 @@ BEGIN
 				n := authz.session_grace_purge(max_rows);
 				IF n > 0 THEN
 					result := format('cleared %s answers', n);
+					more := n >= max_rows;
+					RETURN NEXT;
+				END IF;
+			WHEN 'users' THEN
+				n := CASE WHEN unverified > 0 THEN authz.user_purge(max_rows, make_interval(days => unverified)) ELSE 0 END;
+				IF n > 0 THEN
+					result := format('removed %s users', n);
 					more := n >= max_rows;
 					RETURN NEXT;
 				END IF;

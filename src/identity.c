@@ -71,6 +71,7 @@ static int	argon2_iterations;
 static int	scrypt_cost;
 static int	password_algorithm;
 static int	max_concurrent_hashes;
+static int	unverified_retention;
 
 static const struct config_enum_entry password_algorithms[] = {
 	{"argon2id", PASSWORD_ARGON2ID, false},
@@ -785,6 +786,13 @@ authz_identity_init(void)
 							NULL,
 							&scrypt_cost,
 							15, 10, 20,
+							PGC_SUSET, 0,
+							NULL, NULL, NULL);
+	DefineCustomIntVariable("authz.unverified_retention",
+							"How many days users stay who registered and neither verified the email nor ever signed in; 0: for ever.",
+							"maintain() removes them.",
+							&unverified_retention,
+							0, 0, 36600,
 							PGC_SUSET, 0,
 							NULL, NULL, NULL);
 	authz_throttle_init();

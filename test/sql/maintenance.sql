@@ -92,6 +92,19 @@ ROLLBACK;
 SELECT * FROM authz.maintain() WHERE task <> 'audit_drain';
 DROP TABLE authz.audit_logs_y2001m02;
 
+-- Who registered, and never came.
+INSERT INTO authz.users (email, created_at, email_verified_at, last_login, source)
+	SELECT name || '@example.net', now() - interval '40 days', CASE WHEN name = 'verified' THEN now() END, CASE WHEN name = 'came' THEN now() END, CASE WHEN name = 'imported' THEN 'elsewhere' END
+	FROM unnest('{registered,verified,came,imported,invited,late}'::text[]) name;
+UPDATE authz.users SET created_at = now() - interval '29 days' WHERE email = 'late@example.net';
+INSERT INTO authz.user_passwords SELECT id, 'x' FROM authz.users WHERE email LIKE '%.net' AND email <> 'invited@example.net';
+SELECT * FROM authz.maintain() WHERE task = 'users';
+SET authz.unverified_retention = 30;
+SELECT * FROM authz.maintain() WHERE task = 'users';
+RESET authz.unverified_retention;
+SELECT string_agg(split_part(email, '@', 1), ' ' ORDER BY email COLLATE "C") AS stay FROM authz.users WHERE email LIKE '%.net';
+DELETE FROM authz.users WHERE email LIKE '%.net';
+
 -- The doctor.
 SELECT subject, ok, fix FROM authz.doctor() WHERE subject NOT IN ('preload', 'worker', 'audit sink');
 ALTER TABLE authz.sessions DISABLE TRIGGER sessions_changed;
