@@ -453,6 +453,7 @@ lasting_begin(CedarLastingSearches *at, CedarArena *arena, const CedarPolicies *
 			  const CedarUidSet *above)
 {
 	at->serial = 0;
+	at->asked = 0;
 	at->searches = NULL;
 	at->n = count_indexes(policies);
 	if (!is_of_action(at, above))
@@ -512,7 +513,9 @@ lasting_find(Authorization *a, CedarLasting *lasting, const CedarPolicies *polic
 /*
  * What goes by the principal depends on the policies, on what it is in and on
  * the action alone.  It is kept with the set of what the principal is in, when
- * that lasts and is asked for in any case, from the second time on.
+ * that lasts and is asked for in any case, from the second time on.  What was
+ * found for former policies stays in the arena: where they change all the time,
+ * it is filled more and more seldom.
  */
 static CedarCode
 use_lasting(Authorization *a, const CedarPolicies *policies)
@@ -542,14 +545,18 @@ use_lasting(Authorization *a, const CedarPolicies *policies)
 		return CEDAR_OK;
 	if (at->searches == NULL)
 	{
-		CedarKeptSearch *searches = cedar_arena_zalloc(set->lasting->arena,
-													   at->n * sizeof(CedarKeptSearch));
+		CedarKeptSearch *searches;
 
+		if (++at->asked < UINT32_C(1) << at->filled)
+			return CEDAR_OK;
+		searches = cedar_arena_zalloc(set->lasting->arena, at->n * sizeof(CedarKeptSearch));
 		if (searches == NULL)
 			return cedar_nomem(e->err);
 		for (uint32_t i = 0; i < at->n; i++)
 			searches[i].sets_go = true;
 		at->searches = searches;
+		if (at->filled < 10)
+			at->filled++;
 	}
 	a->searches = at->searches;
 	a->searches_arena = set->lasting->arena;

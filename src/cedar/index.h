@@ -114,7 +114,9 @@ typedef struct CedarLastingSearches
 	uint32_t	n_above;		/* what the action is in */
 	const CedarUid **above;
 	uint32_t	n;				/* indexes */
-	CedarKeptSearch *searches;	/* NULL: asked for once only */
+	uint32_t	asked;			/* how often in vain since it is of these policies */
+	uint32_t	filled;			/* how often it was, for whatever policies */
+	CedarKeptSearch *searches;	/* NULL: not filled */
 } CedarLastingSearches;
 
 #define CEDAR_LASTING_MAX	8

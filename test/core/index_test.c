@@ -490,7 +490,7 @@ check_lasting(CedarArena *arena, uint64_t set, const CedarPolicy *policies, uint
 	l->source = (CedarEntitySource) {
 		.find = lasting_find,.climb = lasting_climb,.userdata = l,.arena = arena
 	};
-	for (int i = 0; i < 400; i++)
+	for (int i = 0; i < 1200; i++)
 	{
 		char		text[256];
 		uint32_t	r[5];
@@ -509,7 +509,7 @@ check_lasting(CedarArena *arena, uint64_t set, const CedarPolicy *policies, uint
 					   r[0] % 2, r[1], types[1][r[2]], r[3], r[4]);
 		if (cedar_request_from_json(arena, text, (size_t) len, &request, &err) != CEDAR_OK)
 			abort();
-		if (i % 40 == 0)
+		if (i % 120 == 0)
 		{
 			with.serial++;
 			cedar_image_write(plans[with.serial % 2], block);
