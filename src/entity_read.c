@@ -154,7 +154,7 @@ static int	memo_count = 0;
  * The context of a memo that is gone, empty: the next one needs no memory of the
  * system's, if the first block is enough.
  */
-#define MEMO_BLOCK_SIZE	(32 * 1024)
+#define MEMO_BLOCK_SIZE	((size_t) 32 * 1024)
 static MemoryContext spare_cxt = NULL;
 
 /* ---------------------------------------------------------------- the memo */
