@@ -184,7 +184,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	record json := json_build_object('created_at', clock_timestamp(), 'event', event, 'role_name', session_user,
-		'actor', format('%s::"%s"', authz.setting('authz.principal_type'), user_id), 'user_id', user_id, 'details', details);
+		'actor', authz.user_uid(user_id)::text, 'user_id', user_id, 'details', details);
 BEGIN
 	IF NOT authz.audit_keep(record) AND NOT current_setting('transaction_read_only')::boolean THEN
 		PERFORM authz.audit_write(json_build_array(record));
@@ -215,7 +215,7 @@ BEGIN
 	END IF;
 	IF event IS NOT NULL THEN
 		PERFORM authz.audit_write(json_build_array(json_build_object(
-			'event', event, 'actor', format('%s::"%s"', authz.setting('authz.principal_type'), NEW.user_id),
+			'event', event, 'actor', authz.user_uid(NEW.user_id)::text,
 			'session_id', NEW.id, 'user_id', NEW.user_id, 'address', NEW.address, 'user_agent', NEW.user_agent,
 			'details', json_strip_nulls(json_build_object('amr', NEW.amr, 'reason', NEW.end_reason)))));
 	END IF;
@@ -259,8 +259,8 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	old_row jsonb := CASE WHEN TG_OP <> 'INSERT' THEN to_jsonb(OLD) END;
-	new_row jsonb := CASE WHEN TG_OP <> 'DELETE' THEN to_jsonb(NEW) END;
+	old_row jsonb := to_jsonb(OLD);
+	new_row jsonb := to_jsonb(NEW);
 BEGIN
 	PERFORM authz.audit_write(json_build_array(json_build_object('event', 'configuration_change', 'action', TG_OP,
 		'target', coalesce(new_row, old_row) ->> TG_ARGV[0],
@@ -322,9 +322,7 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	old_row jsonb := CASE WHEN TG_OP <> 'INSERT' THEN to_jsonb(OLD) END;
-	new_row jsonb := CASE WHEN TG_OP <> 'DELETE' THEN to_jsonb(NEW) END;
-	about uuid := coalesce(new_row, old_row) ->> CASE TG_TABLE_NAME WHEN 'users' THEN 'id' ELSE 'user_id' END;
+	about uuid := to_jsonb(coalesce(NEW, OLD)) ->> CASE TG_TABLE_NAME WHEN 'users' THEN 'id' ELSE 'user_id' END;
 	created timestamptz;
 BEGIN
 	SELECT u.created_at INTO created FROM authz.users u WHERE u.id = about;

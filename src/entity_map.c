@@ -594,7 +594,7 @@ refuse_foreign_function(Oid function, void *context)
  * wrapper as who reads it; who owns it says from where.
  */
 static void
-refuse_foreign_tables(const AuthzMapTable *table, Oid relid, bool children)
+refuse_foreign_tables(const ViewCheck *check, Oid relid, bool children)
 {
 	List	   *relids = children ? find_all_inheritors(relid, AccessShareLock, NULL) : list_make1_oid(relid);
 	ListCell   *lc;
@@ -604,8 +604,10 @@ refuse_foreign_tables(const AuthzMapTable *table, Oid relid, bool children)
 		Relation	rel = relation_open(lfirst_oid(lc), AccessShareLock);
 
 		if (rel->rd_rel->relkind == RELKIND_FOREIGN_TABLE && !superuser_arg(rel->rd_rel->relowner))
-			refuse_foreign(table, "foreign table", RelationGetRelationName(rel), rel->rd_rel->relowner, "asks for");
+			refuse_foreign(check->table, "foreign table", RelationGetRelationName(rel), rel->rd_rel->relowner, "asks for");
 		relation_close(rel, AccessShareLock);
+		/* It may change hands. */
+		depends_on(check->maps, lfirst_oid(lc));
 	}
 	list_free(relids);
 }
@@ -638,7 +640,7 @@ refuse_foreign_views(Node *node, void *context)
 	depends_on(check->maps, rte->relid);
 	if (get_rel_relkind(rte->relid) != RELKIND_VIEW)
 	{
-		refuse_foreign_tables(check->table, rte->relid, rte->inh);
+		refuse_foreign_tables(check, rte->relid, rte->inh);
 		return false;
 	}
 	check_stack_depth();

@@ -5,7 +5,8 @@
  *
  * The rules are those of src/cedar/entity.c, which alone knows all of them:
  * here are the common cases, and whatever is no such case (null, a fraction,
- * any other key that begins like an escape) is left to it.  It then gives the value, or the error with its position.
+ * any other key that begins like an escape) is left to it.  It then gives the
+ * value, or the error with its position.
  *
  *-------------------------------------------------------------------------
  */
@@ -201,29 +202,38 @@ array_value(CedarArena *arena, JsonbContainer *container, int depth,
 	return true;
 }
 
-/* The two strings of {"type": …, "id": …}; keys come ordered by length. */
+/* The strings of an object that has just these two; its keys are ordered by length. */
 static bool
-reference_value(CedarArena *arena, JsonbContainer *container, CedarValue *value)
+two_strings(JsonbContainer *container, const char *short_key, const char *long_key,
+			JsonbValue *first, JsonbValue *second)
 {
 	Walk		walk;
-	JsonbValue	key,
-				id,
-				type;
-	const CedarUid *uid;
-	CedarError	err;
+	JsonbValue	key;
 
 	if (!JsonContainerIsObject(container) || JsonContainerSize(container) != 2)
 		return false;
 	walk = walk_from(container, 0);
 	walk_next(&walk, &key);
-	if (!string_is(&key, "id"))
+	if (!string_is(&key, short_key))
 		return false;
 	walk_next(&walk, &key);
-	if (!string_is(&key, "type"))
+	if (!string_is(&key, long_key))
 		return false;
-	walk_next(&walk, &id);
-	walk_next(&walk, &type);
-	if (id.type != jbvString || type.type != jbvString)
+	walk_next(&walk, first);
+	walk_next(&walk, second);
+	return first->type == jbvString && second->type == jbvString;
+}
+
+/* {"type": …, "id": …} */
+static bool
+reference_value(CedarArena *arena, JsonbContainer *container, CedarValue *value)
+{
+	JsonbValue	id,
+				type;
+	const CedarUid *uid;
+	CedarError	err;
+
+	if (!two_strings(container, "id", "type", &id, &type))
 		return false;
 	if (cedar_uid_make(arena, type.val.string.val, type.val.string.len,
 					   id.val.string.val, id.val.string.len, &uid, &err) != CEDAR_OK)
@@ -232,33 +242,19 @@ reference_value(CedarArena *arena, JsonbContainer *container, CedarValue *value)
 	return true;
 }
 
-/* The two strings of {"fn": …, "arg": …}. */
+/* {"fn": …, "arg": …} */
 static bool
 extension_value(CedarArena *arena, JsonbContainer *container, CedarValue *value)
 {
-	Walk		walk;
-	JsonbValue	key,
-				fn,
+	JsonbValue	fn,
 				arg;
 	const CedarStr *str;
-	CedarError	err;
 
-	if (!JsonContainerIsObject(container) || JsonContainerSize(container) != 2)
-		return false;
-	walk = walk_from(container, 0);
-	walk_next(&walk, &key);
-	if (!string_is(&key, "fn"))
-		return false;
-	walk_next(&walk, &key);
-	if (!string_is(&key, "arg"))
-		return false;
-	walk_next(&walk, &fn);
-	walk_next(&walk, &arg);
-	if (fn.type != jbvString || arg.type != jbvString)
+	if (!two_strings(container, "fn", "arg", &fn, &arg))
 		return false;
 	str = cedar_str_make(arena, arg.val.string.val, arg.val.string.len);
 	return str != NULL &&
-		cedar_extension_make(arena, fn.val.string.val, fn.val.string.len, str, value, &err) == CEDAR_OK;
+		cedar_extension_make(arena, fn.val.string.val, fn.val.string.len, str, value);
 }
 
 static bool

@@ -28,11 +28,11 @@ extern CedarCode cedar_value_parse_json(CedarArena *arena, const char *text, siz
 
 /*
  * The value that a constructor of an extension type (ip, decimal, datetime,
- * duration) makes of a string.  CEDAR_ERR_ENTITY for one that it refuses, and for
- * what is no such function; the error has no position.
+ * duration) makes of a string.  False for what is none, and without memory; the
+ * reader of JSON texts tells why.
  */
-extern CedarCode cedar_extension_make(CedarArena *arena, const char *fn, size_t fn_len,
-									  const CedarStr *arg, CedarValue *value, CedarError *err);
+extern bool cedar_extension_make(CedarArena *arena, const char *fn, size_t fn_len,
+								 const CedarStr *arg, CedarValue *value);
 
 /* Of BOOL, LONG, DECIMAL, DATETIME or DURATION; CedarValue says in what unit. */
 extern CedarValue cedar_value_scalar(CedarKind kind, int64_t i);

@@ -92,21 +92,16 @@ read_record(CedarArena *arena, const CedarJson *j, const CedarRecord **rec, Ceda
 	return *rec == NULL ? cedar_nomem(err) : CEDAR_OK;
 }
 
-CedarCode
+bool
 cedar_extension_make(CedarArena *arena, const char *fn, size_t fn_len, const CedarStr *arg,
-					 CedarValue *value, CedarError *err)
+					 CedarValue *value)
 {
 	int			function = cedar_fn_lookup(fn, fn_len);
 	CedarValue	argument = cedar_value_str(arg);
-	CedarCode	code;
+	CedarError	err;
 
-	if (function < 0)
-		return cedar_fail_at(err, CEDAR_ERR_ENTITY, 0, 0, "there is no extension function \"%.*s\"",
-							 CEDAR_EXCERPT(fn, fn_len));
-	code = cedar_fn_call(arena, (CedarFn) function, &argument, 1, value, err);
-	if (code != CEDAR_OK && code != CEDAR_ERR_NOMEM)
-		code = err->code = CEDAR_ERR_ENTITY;
-	return code;
+	return function >= 0 &&
+		cedar_fn_call(arena, (CedarFn) function, &argument, 1, value, &err) == CEDAR_OK;
 }
 
 static CedarCode

@@ -346,6 +346,13 @@ SELECT authz.map_entity_type('Bait', 'lair.whole', 'id');
 SELECT authz.map_entity_type('Bait', 'lair.parent', 'id');
 SELECT authz.map_entity_type('Bait', 'lair.trap', 'id', "where" => 'id IN (SELECT id FROM lair.whole)');
 \set SHOW_CONTEXT errors
+-- Nor one that changes hands later.
+ALTER FOREIGN TABLE lair.part OWNER TO CURRENT_USER;
+SELECT authz.map_entity_type('Bait', 'lair.trap', 'id', "where" => 'id IN (SELECT id FROM lair.whole)');
+SELECT authz.authz_check('User::"1"', 'Action::"view"', 'Bait::"1"', '{}', NULL, 'secret');
+ALTER FOREIGN TABLE lair.part OWNER TO regress_mapper;
+SELECT authz.authz_check('User::"1"', 'Action::"view"', 'Bait::"1"', '{}', NULL, 'secret');
+SELECT authz.unmap_entity_type('Bait');
 -- A view that changes hands after it was mapped.
 ALTER VIEW lair.bait OWNER TO CURRENT_USER;
 ALTER FUNCTION lair.spring(int) OWNER TO CURRENT_USER;
